@@ -1,0 +1,37 @@
+"""The Celery application and every schedule of the studio.
+
+Two queues: `operations` (steps a person waits for) and `ticks` (watching and repairing), so that neither starves the other.
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studio.settings")
+
+app = Celery("studio")
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    broker_connection_retry_on_startup=True,
+    # A step lost with a killed worker is queued again by the watch tick long before the broker would give it back.
+    broker_transport_options={"visibility_timeout": 3600, "socket_keepalive": True},
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    task_default_queue="operations",
+    task_routes={"*.tick_*": {"queue": "ticks"}},
+    timezone="UTC",
+    beat_schedule={
+        # A tick that nobody could take in time is dropped: the next one does the same work.
+        "watch instances": {"task": "deployments.tasks.tick_watch", "schedule": 2.0, "options": {"expires": 2.0}},
+        "repair gateway drift": {"task": "gateway.tasks.tick_drift", "schedule": 15.0, "options": {"expires": 15.0}},
+        "resume lost builds": {"task": "workspaces.tasks.tick_builds", "schedule": 5.0, "options": {"expires": 5.0}},
+        "collect garbage": {"task": "workspaces.tasks.tick_garbage", "schedule": 3600.0, "options": {"expires": 600.0}},
+    },
+)
+app.autodiscover_tasks()

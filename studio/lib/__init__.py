@@ -1,0 +1,1 @@
+"""Small tools every room may use: environment variables, errors, secrets, leases of time. Imports no room."""

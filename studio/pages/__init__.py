@@ -1,0 +1,1 @@
+"""Pages about the installation itself: sign in, home, health."""

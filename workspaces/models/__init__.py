@@ -1,0 +1,33 @@
+"""The nouns of this room, one file for each family."""
+
+from workspaces.models.assets import (
+    Code,
+    CodeVersion,
+    Environment,
+    EnvironmentBuild,
+    EnvironmentVersion,
+    FileTree,
+    RegisteredModel,
+    RegisteredModelVersion,
+)
+from workspaces.models.people import AccessToken, Member, Role, Workspace
+from workspaces.models.record import Activity, Operation, OperationStep, Target
+
+__all__ = [
+    "AccessToken",
+    "Activity",
+    "Code",
+    "CodeVersion",
+    "Environment",
+    "EnvironmentBuild",
+    "EnvironmentVersion",
+    "FileTree",
+    "Member",
+    "Operation",
+    "OperationStep",
+    "RegisteredModel",
+    "RegisteredModelVersion",
+    "Role",
+    "Target",
+    "Workspace",
+]

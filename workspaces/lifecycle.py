@@ -71,23 +71,24 @@ def move(
             message=message,
         )
         if closes is not None:
-            _close(closes, new, code=code, message=message, cause=cause, hint=hint, log_lines=log_lines or [])
+            outcome = _OUTCOMES.get(new, Operation.State.SUCCEEDED)
+            explanation = dict(code=code, message=message, cause=cause, hint=hint, log_lines=log_lines or [])
+            finish(closes, outcome, **({} if outcome == Operation.State.SUCCEEDED else explanation))
     for name, value in values.items():
         setattr(row, name, value)
     return True
 
 
-def _close(operation: Operation, outcome: str, **explanation: Any) -> None:
-    state = Operation.State
-    end = {"Failed": state.FAILED, "Canceled": state.CANCELED}.get(outcome, state.SUCCEEDED)
+def finish(operation: Operation, outcome: str = Operation.State.SUCCEEDED, **explanation: Any) -> None:
+    """End a running operation whose target has no state to move, for instance because it is gone. Twice is once."""
     now = timezone.now()
-    values = {"state": end, "finished_at": now, "state_changed_at": now, "heartbeat_at": now}
-    if end != state.SUCCEEDED:
-        values |= explanation
-    Operation.objects.filter(pk=operation.pk, state=state.IN_PROGRESS).update(**values)
+    values = {"state": outcome, "finished_at": now, "state_changed_at": now, "heartbeat_at": now, **explanation}
+    Operation.objects.filter(pk=operation.pk, state=Operation.State.IN_PROGRESS).update(**values)
     for name, value in values.items():
         setattr(operation, name, value)
 
+
+_OUTCOMES = {"Failed": Operation.State.FAILED, "Canceled": Operation.State.CANCELED}
 
 _BUILD = EnvironmentBuild.State
 BUILD_TABLE: Table = {

@@ -179,9 +179,8 @@ class _Build:
         return self.folder / "venv"
 
     def run(self) -> None:
-        self.say(
-            f"Building environment {self.folder.name} with Python {self.interpreter.version} at {time.strftime('%FT%TZ', time.gmtime())}"
-        )
+        began = time.strftime("%FT%TZ", time.gmtime())
+        self.say(f"Building environment {self.folder.name} with Python {self.interpreter.version} at {began}")
         if self.interpreter.substitution:
             self.say(f"warning: {self.interpreter.substitution}")
         for note in self.spec.notes:

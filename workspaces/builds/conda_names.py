@@ -60,16 +60,18 @@ INSTALLERS = frozenset({"pip", "wheel", "conda", "mamba", "micromamba", "conda-b
 
 SYSTEM_LIBRARIES = frozenset(
     """
-    _libgcc_mutex _openmp_mutex _tflow_select abseil-cpp arrow-cpp aws-c-common blas bzip2 c-ares c-compiler ca-certificates certifi-win
-    compilers cpuonly cuda cuda-cudart cuda-libraries cuda-nvrtc cuda-nvtx cuda-runtime cuda-toolkit cuda-version cudatoolkit
-    cxx-compiler expat ffmpeg fontconfig freetype fortran-compiler gcc gcc_linux-64 gettext gflags giflib glib glog gmp gnutls
-    gxx gxx_linux-64 harfbuzz hdf5 icu intel-openmp jpeg keyutils krb5 lame lcms2 ld_impl_linux-64 lerc libabseil libaio libarrow libblas
-    libboost libbrotlicommon libbrotlidec libbrotlienc libcblas libcurl libcxx libdeflate libedit libev libexpat libffi libgcc libgcc-ng
-    libgfortran libgfortran-ng libgfortran5 libglib libgomp libiconv libidn2 libjpeg-turbo liblapack libllvm14 libnghttp2 libnsl
-    libopenblas libpng libprotobuf libsodium libspatialindex libsqlite libssh2 libstdcxx libstdcxx-ng libtiff libunistring libutf8proc
-    libuuid libuv libwebp libwebp-base libxcb libxcrypt libxgboost libxml2 libxslt libzlib llvm-openmp lz4-c make mkl mkl-service mkl_fft
-    mkl_random mpc mpfr nccl ncurses nettle ninja-base nomkl openblas openh264 openjpeg openmp openssl orc perl pkg-config
-    pthread-stubs pytorch-cuda pytorch-mutex re2 readline snappy sqlite sysroot_linux-64 tbb tk tzdata-system ucrt unixodbc utf8proc vc
+    _libgcc_mutex _openmp_mutex _tflow_select abseil-cpp arrow-cpp aws-c-common blas bzip2 c-ares c-compiler
+    ca-certificates certifi-win compilers cpuonly cuda cuda-cudart cuda-libraries cuda-nvrtc cuda-nvtx cuda-runtime
+    cuda-toolkit cuda-version cudatoolkit cxx-compiler expat ffmpeg fontconfig freetype fortran-compiler gcc
+    gcc_linux-64 gettext gflags giflib glib glog gmp gnutls gxx gxx_linux-64 harfbuzz hdf5 icu intel-openmp jpeg
+    keyutils krb5 lame lcms2 ld_impl_linux-64 lerc libabseil libaio libarrow libblas libboost libbrotlicommon
+    libbrotlidec libbrotlienc libcblas libcurl libcxx libdeflate libedit libev libexpat libffi libgcc libgcc-ng
+    libgfortran libgfortran-ng libgfortran5 libglib libgomp libiconv libidn2 libjpeg-turbo liblapack libllvm14
+    libnghttp2 libnsl libopenblas libpng libprotobuf libsodium libspatialindex libsqlite libssh2 libstdcxx
+    libstdcxx-ng libtiff libunistring libutf8proc libuuid libuv libwebp libwebp-base libxcb libxcrypt libxgboost
+    libxml2 libxslt libzlib llvm-openmp lz4-c make mkl mkl-service mkl_fft mkl_random mpc mpfr nccl ncurses nettle
+    ninja-base nomkl openblas openh264 openjpeg openmp openssl orc perl pkg-config pthread-stubs pytorch-cuda
+    pytorch-mutex re2 readline snappy sqlite sysroot_linux-64 tbb tk tzdata-system ucrt unixodbc utf8proc vc
     vs2015_runtime xorg-libxau xorg-libxdmcp xz yaml zeromq zlib zlib-ng zstd
     """.split()
 )

@@ -111,7 +111,8 @@ def _failed(why: failures.Explanation, lines: list[str]) -> BuildFailed:
 
 def _compile(unfinished: Path, folder: Path, python: Path, timeout_seconds: float) -> None:
     # Tracebacks shall name the final place, so the temporary one is stripped. Files for other Pythons may not compile.
-    command = [python, "-I", "-m", "compileall", "-q", "-j", "0", "-s", unfinished, "-p", folder, unfinished]
+    command = [str(python), "-I", "-m", "compileall", "-q", "-j", "0"]
+    command += ["-s", str(unfinished), "-p", str(folder), str(unfinished)]
     subprocess.run(command, cwd="/", capture_output=True, timeout=timeout_seconds, check=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from gateway import sockets
 from gateway.errors import GatewayUnreachable
 
 TIMEOUT_SECONDS = 5.0
+_REQUESTS = re.compile(
+    r"studio\.requests\.endpoint\.(?P<endpoint>.+)\.deployment\.(?P<deployment>.+)\.status\.(?P<status>\d+)"
+)
 _HEALTH_PATTERN = r"^cluster\..*__.*\.(membership_(healthy|total)|upstream_rq_(active|pending_active))$"
 
 
@@ -82,6 +86,14 @@ class Admin:
             )
             for cluster, values in found.items()
         }
+
+    def request_counts(self) -> dict[tuple[str, str, int], int]:
+        """Requests answered since Envoy started, by endpoint, deployment and status. No deployment took it: "-"."""
+        found = {}
+        for name, value in self.stats(r"^studio\.requests\.", kind="Counters").items():
+            if match := _REQUESTS.fullmatch(name):
+                found[match["endpoint"], match["deployment"], int(match["status"])] = int(value)
+        return found
 
     def drain(self) -> None:
         """Listeners begin to close gracefully: what is being answered is finished, connections are asked to end."""

@@ -7,7 +7,7 @@ from gateway.filters import http_filters
 from gateway.local_replies import local_replies
 from gateway.options import GatewayOptions
 from gateway.protos import Message, file_source, header, typed
-from gateway.virtual_hosts import ENDPOINT_HEADER, ROUTE_CONFIGURATION
+from gateway.virtual_hosts import ENDPOINT_HEADER, NOBODY, ROUTE_CONFIGURATION
 
 TLS_SECRET = "studio-tls"
 STUDIO_CLUSTER = "studio_web"
@@ -126,6 +126,8 @@ def _early_mutation(domain: str) -> Message:
                 "x-ms-client-request-id", f"%REQ(X-MS-CLIENT-REQUEST-ID):{LONGEST_CLIENT_REQUEST_ID}%", action=shorten
             )
         },
+        # What is neither address leaves this in place: without the header no route at all would match.
+        {"append": header(ENDPOINT_HEADER, NOBODY)},
         {"append": header(ENDPOINT_HEADER, f"%CEL({endpoint_expression(domain)})%")},
     ]
     return {

@@ -28,16 +28,12 @@ class Kind:
 
     file_name: str
     stats: str
-    has_version: bool = True
 
 
 CLUSTERS = Kind("cds.json", "cluster_manager.cds")
 ROUTES = Kind("rds.json", "http.scoring.rds.scoring")
 LISTENERS = Kind("lds.json", "listener_manager.lds")
-# Envoy tells no version of a discovered filter: it is known by its counters.
-TOKEN_RULES = Kind(
-    "ecds_jwt.json", "extension_config_discovery.http_filter.envoy.filters.http.jwt_authn", has_version=False
-)
+TOKEN_RULES = Kind("ecds_jwt.json", "extension_config_discovery.http_filter.envoy.filters.http.jwt_authn")
 
 
 class Subscription:
@@ -59,12 +55,11 @@ class Subscription:
         before = files.read(self._file)
         if not is_running:
             return files.publish(self._file, content)
-        if before == content and (not self._kind.has_version or self.version() == wanted["version_info"]):
+        if before == content and self.version() == wanted["version_info"]:
             return False
         refused_before, log_before = self._refused(), self._log_size()
-        accepted_before = self._accepted()
         files.move_into_place(self._file, content)
-        reason = self._await_answer(str(wanted["version_info"]), refused_before, accepted_before, log_before)
+        reason = self._await_answer(str(wanted["version_info"]), refused_before, log_before)
         if reason:
             if before is not None and before != content:
                 files.move_into_place(self._file, before)
@@ -76,13 +71,11 @@ class Subscription:
         name = f"{self._kind.stats}.version_text"
         return self._admin.stats(f"^{re.escape(name)}$", kind="TextReadouts").get(name, "")
 
-    def _await_answer(self, version: str, refused: int, accepted: int, log_offset: int) -> str:
+    def _await_answer(self, version: str, refused: int, log_offset: int) -> str:
         """Empty when Envoy accepted, else its reason."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
-            if self._kind.has_version and self.version() == version:
-                return ""
-            if not self._kind.has_version and self._accepted() > accepted:
+            if self.version() == version:
                 return ""
             if self._refused() > refused:
                 return self._reason(log_offset)
@@ -91,9 +84,6 @@ class Subscription:
 
     def _refused(self) -> int:
         return self._count("update_rejected") + self._count("update_failure") + self._count("config_fail")
-
-    def _accepted(self) -> int:
-        return self._count("config_reload") + self._count("update_success")
 
     def _count(self, what: str) -> int:
         name = f"{self._kind.stats}.{what}"

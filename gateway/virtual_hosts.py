@@ -18,7 +18,8 @@ ENDPOINT_HEADER = "x-studio-endpoint"
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 # What an instance answers with when it refused a request before any user code saw it: safe to try elsewhere.
 NOT_RUN_HEADER = "x-studio-not-run"
-NO_DEPLOYMENT = "-"
+# Underscores are in no endpoint's name.
+NOBODY = "_nobody"
 
 _RETRY_POLICY: Message = {
     "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
@@ -42,7 +43,7 @@ def route_configuration(table: RouteTable) -> Message:
         "vhost_header": ENDPOINT_HEADER,
         "max_direct_response_body_size_bytes": 4096,
         # The listener has removed every other x-studio-* header of the client already.
-        "request_headers_to_remove": ["authorization", "cookie", ENDPOINT_HEADER],
+        "request_headers_to_remove": ["authorization", "proxy-authorization", "cookie", ENDPOINT_HEADER],
         "request_headers_to_add": [header("x-ms-request-id", "%REQ(X-REQUEST-ID)%")],
         "virtual_hosts": [*(virtual_host(endpoint) for endpoint in table.endpoints), _nobody()],
     }
@@ -61,13 +62,13 @@ def virtual_host(endpoint: EndpointRoute) -> Message:
 
 def _nobody() -> Message:
     return {
-        "name": "_nobody",
+        "name": NOBODY,
         "domains": ["*"],
         "routes": [
             {
-                "name": "_nobody",
+                "name": NOBODY,
                 "match": {"prefix": "/"},
-                "metadata": studio_metadata(endpoint=NO_DEPLOYMENT),
+                "metadata": studio_metadata(endpoint="-"),
                 "direct_response": _not_found("There is no endpoint at this address."),
                 "typed_per_filter_config": {KEY_AUTH: _disabled()},
             }

@@ -166,7 +166,11 @@ class Instance(models.Model):
     limits_applied = models.JSONField(default=dict, blank=True)
     restarts = models.PositiveIntegerField(default=0)
     exit_code = models.IntegerField(null=True, blank=True)
+    # consecutive readiness probes that failed, or passed while it was not ready yet
     failed_probes = models.PositiveIntegerField(default=0)
+    passed_probes = models.PositiveIntegerField(default=0)
+    # the gateway may send it requests: set when every instance of its revision is ready, never taken back
+    is_admitted = models.BooleanField(default=False)
     instance_type_name = models.CharField(max_length=60)
     price_per_hour = models.DecimalField(max_digits=10, decimal_places=5, default=Decimal(0))
     # what the gateway has confirmed to send this instance: "" nothing, "traffic", or "draining"
@@ -176,7 +180,8 @@ class Instance(models.Model):
     ready_at = models.DateTimeField(null=True, blank=True)
     draining_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
-    seen_at = models.DateTimeField(null=True, blank=True)
+    # when it last answered a probe
+    answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["created_at", "pk"]

@@ -101,7 +101,7 @@ def update_endpoint(
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
     auth_mode: str | None = None,
-    rate_limit_per_second: int | None | EllipsisType = ...,
+    rate_limit_per_second: int | EllipsisType | None = ...,
 ) -> Endpoint:
     """Change only what is given. Never touches traffic or deployments."""
     _refuse_while_deleting(endpoint)

@@ -1,6 +1,7 @@
 """The Celery application and every schedule of the studio.
 
-Two queues: `operations` (steps a person waits for) and `ticks` (watching and repairing), so that neither starves the other.
+Three queues, so that none starves another: `operations` (steps a person waits for), `ticks` (watching and repairing) and
+`builds` (environments, which may take minutes).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     task_default_queue="operations",
-    task_routes={"*.tick_*": {"queue": "ticks"}},
+    task_routes={"*.tick_*": {"queue": "ticks"}, "workspaces.tasks.build_environment": {"queue": "builds"}},
     timezone="UTC",
     beat_schedule={
         # A tick that nobody could take in time is dropped: the next one does the same work.

@@ -145,9 +145,12 @@ class EnvironmentBuild(models.Model):
     python_wanted = models.CharField(max_length=12, blank=True)
     python_used = models.CharField(max_length=20, blank=True)
     substitution = models.TextField(blank=True)
+    # the folder below STUDIO_HOME/environments; known once the interpreter is
+    log_key = models.CharField(max_length=64, blank=True)
     path = models.CharField(max_length=500, blank=True)
     python_path = models.CharField(max_length=500, blank=True)
     packages = models.JSONField(default=list, blank=True)
+    warnings = models.JSONField(default=list, blank=True)
     size_bytes = models.BigIntegerField(default=0)
     error_line = models.IntegerField(null=True, blank=True)
     error_text = models.TextField(blank=True)

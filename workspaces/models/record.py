@@ -108,6 +108,7 @@ class OperationStep(models.Model):
     position = models.IntegerField()
     name = models.CharField(max_length=60)
     state = models.CharField(max_length=12, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
     progress_percent = models.IntegerField(null=True, blank=True)
     message = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -5,7 +5,6 @@ Standard library only: launchers import this.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import resource
@@ -47,7 +46,7 @@ def start(spec: dict[str, Any], groups: limits.Groups, applied: dict[str, str]) 
     os.close(reporter)
     with os.fdopen(report) as pipe:
         lines = pipe.read().splitlines()  # ends when the program is executed: the pipe closes with that
-    final = json.loads(lines[-1]) if lines else {"error": "its process ended while being set up", "errno": 0}
+    final: dict[str, Any] = json.loads(lines[-1]) if lines else {"error": "its process ended while being set up", "errno": 0}
     if "error" in final:
         os.waitpid(pid, 0)
         raise OSError(final["errno"], final["error"], final.get("filename"))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -49,7 +49,7 @@ class SpecRefused(DriverError):
     code = "BadArgument"
 
 
-class InstanceState(str, Enum):
+class InstanceState(StrEnum):
     """What a driver saw. `is_final` states change only when somebody asks for something."""
 
     ABSENT = "Absent"  # nothing of it runs, and nothing will start by itself
@@ -147,7 +147,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What the host has. `*_promised` is the sum of the limits of its instances; `*_free` is measured and so may exceed the rest."""
+    """What the host has. `*_promised` is the sum of its instances' limits; `*_free` is measured, so may be more than the rest."""
 
     cpu_total: float
     cpu_promised: float
@@ -159,7 +159,7 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened to an instance; `name` is one of Azure's event names (Created, Started, Killing, BackOff …) or Exited."""
+    """Something that happened to an instance; `name` is Created, Started, Exited, Failed, BackOff, Killing or OOMKilled."""
 
     at: datetime
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ READABILITY_CHECKS = 2_000
 """How many files of an instance's folders are checked before it starts; larger folders are checked in part."""
 
 STUDIO_VARIABLES = ("HOME", "TMPDIR", "STUDIO_CPU_LIMIT", "STUDIO_INSTANCE")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS")
+SHUTDOWN_SECONDS = 3.0
+"""What the inference server needs of the grace period besides the time its requests may take."""
 
 
 def check_paths(spec: InstanceSpec, places: Places, needs_other_user: bool) -> None:
@@ -87,7 +87,6 @@ def environment(spec: InstanceSpec, home: str, tmp: str) -> dict[str, str]:
 
     The user's variables win, but for those that say where the instance lives and what it is bounded by.
     """
-    threads = str(max(1, math.floor(spec.cpu_limit / spec.worker_count)))
     variables = {
         "PATH": f"{spec.python.parent}:/usr/local/bin:/usr/bin:/bin",
         "VIRTUAL_ENV": str(spec.python.parent.parent),
@@ -97,7 +96,8 @@ def environment(spec: InstanceSpec, home: str, tmp: str) -> dict[str, str]:
         "WORKER_COUNT": str(spec.worker_count),
         "SCORING_TIMEOUT_MS": str(spec.request_timeout_ms),
         "AML_APP_ROOT": str(spec.app_dir or home),
-        **dict.fromkeys(THREAD_VARIABLES, threads),
+        "STUDIO_MAX_CONCURRENT": str(spec.max_concurrent_requests),
+        "STUDIO_DRAIN_SECONDS": f"{max(0.5, spec.stop_grace_seconds - SHUTDOWN_SECONDS):g}",
     }
     if spec.entry_script:
         variables["AZUREML_ENTRY_SCRIPT"] = spec.entry_script

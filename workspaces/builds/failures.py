@@ -30,9 +30,7 @@ _NOT_FOUND = re.compile(
 _NO_VERSION = re.compile(
     r"Because (?:there (?:is|are) no versions? of ([\w.-]+)|only ([\w.-]+?)[<>=!~]\S* (?:is|are) available)"
 )
-_PYTHON = re.compile(
-    r"(?:current|requested|running) Python version .{0,60}?does not satisfy (Python\S+)", re.IGNORECASE
-)
+_PYTHON = re.compile(r"(?:requires|depends on|does not satisfy) (Python ?[<>=!~][\d.*<>=!~,]*)", re.IGNORECASE)
 _WHEELS = re.compile(r"has no (?:usable )?wheels|no (?:compatible )?wheels? .{0,40}(?:platform|ABI|tag)", re.IGNORECASE)
 _BUILD = re.compile(r"Failed to (?:download and )?build `([^`]+)`|build backend returned an error", re.IGNORECASE)
 _COMPILER = re.compile(

@@ -79,6 +79,9 @@ def find_interpreter(
 
 
 def _search(wanted: str, home: Path, watch: Watch, fetch_timeout_seconds: float) -> Interpreter:
+    own = own_interpreter()
+    if wanted == own.minor and _is_reachable(own):
+        return own
     there = installed(home)
     if _number(wanted) < OLDEST_SUPPORTED:
         return _nearest(there, wanted, f"the oldest version models run on here is {_shown(OLDEST_SUPPORTED)}")
@@ -126,8 +129,12 @@ def _of_minor(interpreters: list[Interpreter], wanted: str) -> Interpreter | Non
 
 
 def _preference(interpreter: Interpreter) -> tuple[bool, bool, tuple[int, ...]]:
-    reachable = interpreter.readable_by_all or os.geteuid() != 0
-    return reachable, interpreter.path == own_interpreter().path, _number(interpreter.version)
+    return _is_reachable(interpreter), interpreter.path == own_interpreter().path, _number(interpreter.version)
+
+
+def _is_reachable(interpreter: Interpreter) -> bool:
+    """Whether instances can start it without a sandbox: they run under other users only if we are root."""
+    return interpreter.readable_by_all or os.geteuid() != 0
 
 
 def _nearest(interpreters: list[Interpreter], wanted: str, reason: str) -> Interpreter:

@@ -126,6 +126,8 @@ class PipLines:
             body = _with_name(body, line)
         try:
             requirement = Pep508(body)
+            if not all(specifier.version for specifier in requirement.specifier):
+                raise InvalidRequirement(f"{body} lacks a version")
         except (InvalidRequirement, RecursionError) as error:
             raise _not_a_requirement(text, line) from error
         if requirement.url:

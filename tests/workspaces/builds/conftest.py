@@ -1,0 +1,59 @@
+"""A home of its own for each test, and an installer that knows only the packages made for it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from workspaces.builds.interpreters import find_interpreter
+from workspaces.builds.pip_list import parse_pip_list
+from workspaces.builds.spec import EnvironmentSpec
+
+from .wheelhouse import make_wheel
+
+
+@pytest.fixture(scope="session")
+def searched() -> Iterator[Path]:
+    """A home in which the interpreter was looked for already: the search takes most of a small build's time."""
+    path = Path(tempfile.mkdtemp(prefix="es-", dir="/tmp"))
+    find_interpreter(None, home=path)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def new_home() -> Iterator[Path]:
+    """A home with nothing in it."""
+    path = Path(tempfile.mkdtemp(prefix="es-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def home(new_home: Path, searched: Path) -> Path:
+    """A home for environments, with nothing built yet."""
+    shutil.copytree(searched, new_home, dirs_exist_ok=True)
+    return new_home
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder uv takes its packages from, instead of the index."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    make_wheel(folder, "apple", "1.0")
+    make_wheel(folder, "apple", "2.0")
+    make_wheel(folder, "pear", "1.0", requires=("apple>=2",))
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    return folder
+
+
+@pytest.fixture
+def spec() -> Callable[..., EnvironmentSpec]:
+    return lambda *lines: parse_pip_list("\n".join(lines))

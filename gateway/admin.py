@@ -14,6 +14,8 @@ from gateway import sockets
 from gateway.errors import GatewayUnreachable
 
 TIMEOUT_SECONDS = 5.0
+# Two counters that cannot be read in one moment: under load one difference can be too small, hardly several.
+_READINGS = 5
 _REQUESTS = re.compile(
     r"studio\.requests\.endpoint\.(?P<endpoint>.+)\.deployment\.(?P<deployment>.+)\.status\.(?P<status>\d+)"
 )
@@ -34,11 +36,12 @@ class InstanceHealth:
 
 @dataclass(frozen=True)
 class DeploymentHealth:
-    """One cluster. `active` counts requests being answered or waiting, former instances included."""
+    """One cluster. `active` counts requests being answered, also by former instances; `waiting` those in the queue."""
 
     healthy: int
     total: int
     active: int
+    waiting: int
 
 
 class Admin:
@@ -82,10 +85,24 @@ class Admin:
             cluster: DeploymentHealth(
                 healthy=values.get("membership_healthy", 0),
                 total=values.get("membership_total", 0),
-                active=values.get("upstream_rq_active", 0) + values.get("upstream_rq_pending_active", 0),
+                active=values.get("upstream_rq_active", 0),
+                waiting=values.get("upstream_rq_pending_active", 0),
             )
             for cluster, values in found.items()
         }
+
+    def former_requests(self, cluster: str) -> int:
+        """Requests that began before the last change of this cluster and still go on.
+
+        A changed cluster is a new one to Envoy: what its instances were answering ends on the old one, which only the
+        cluster's own counters still include. 0: an instance that was drained by the last change has finished.
+        """
+        return max(self._former_requests(cluster) for _ in range(_READINGS))
+
+    def _former_requests(self, cluster: str) -> int:
+        on_present = sum(instance.active for instance in self.instances() if instance.cluster == cluster)
+        health = self.deployment_health().get(cluster)
+        return health.active - on_present if health else 0
 
     def request_counts(self) -> dict[tuple[str, str, int], int]:
         """Requests answered since Envoy started, by endpoint, deployment and status. No deployment took it: "-"."""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from gateway import files
-from gateway.admin import Admin
+from gateway.admin import Admin, DeploymentHealth
 from gateway.envoy import Certificate, Configuration, render, render_static
 from gateway.errors import GatewayUnreachable
 from gateway.options import GatewayOptions
@@ -105,6 +105,7 @@ class Publisher:
             if retired:
                 with _timed(seconds, "removing"):
                     leftovers = self._remove_clusters(configuration, retired)
+                changed |= len(leftovers) < len(retired)
         except Rejected as error:
             return PublishResult(changed, version, False, str(error), True, leftovers, seconds)
         except GatewayUnreachable as error:
@@ -148,7 +149,7 @@ class Publisher:
         deadline = time.monotonic() + LAST_ANSWERS_SECONDS
         while True:
             health = self._admin.deployment_health()
-            busy = [cluster for cluster in retired if (seen := health.get(cluster["name"])) and seen.active > 0]
+            busy = [cluster for cluster in retired if _is_busy(health.get(cluster["name"]))]
             if not busy or time.monotonic() > deadline:
                 break
             time.sleep(0.01)
@@ -219,6 +220,10 @@ class Publisher:
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_busy(health: DeploymentHealth | None) -> bool:
+    return health is not None and health.active + health.waiting > 0
 
 
 def last_publish(options: GatewayOptions) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def test_a_regenerated_key_opens_at_once_and_the_old_one_no_longer(two: World) -
     two.publish(two.endpoint("churn", blue, traffic={"blue": 100}, key_hashes=fresh))
     assert two.call("churn", key="password").status_code == 200
     assert two.call("churn").status_code == 401
+
+
+def test_keys_of_every_length_are_hashed_right(gateway: World) -> None:
+    blue = gateway.deployment("blue", gateway.instance("blue-0"))
+    keys = ["k" * length for length in (1, 54, 55, 56, 63, 64, 65, 118, 119, 120, 128, 512)]
+    digests = {f"slot{number}": hashlib.sha256(key.encode()).hexdigest() for number, key in enumerate(keys)}
+    gateway.publish(gateway.endpoint("churn", blue, traffic={"blue": 100}, key_hashes=digests))
+    assert [gateway.call("churn", key=key).status_code for key in keys] == [200] * len(keys)
+    assert gateway.call("churn", key="k" * 57).status_code == 401
 
 
 def test_a_preflight_needs_the_key_too(two: World) -> None:

@@ -1,7 +1,7 @@
 """Instance types that come with the studio.
 
 Azure's names, sizes and list prices (USD per hour, Linux, pay as you go, eastus); types whose price is not known are left out.
-`Local_<vCPU>x<GiB>` are this studio's own and cost nothing unless somebody sets a rate. Prices are to be edited by the administrator.
+`Local_<vCPU>x<GiB>` are this studio's own and cost nothing unless somebody sets a rate. An administrator may edit prices.
 """
 
 from __future__ import annotations

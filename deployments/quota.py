@@ -39,7 +39,16 @@ def current_quota(*, leaving_out: Deployment | None = None) -> Quota:
 
 
 def check_quota(*, instance_type: InstanceType, count: int, leaving_out: Deployment | None = None) -> None:
-    """Raises OutOfQuota, with the arithmetic, when `count` instances of this type do not fit."""
+    """Raises OutOfQuota, with the arithmetic, when `count` instances of this type do not fit.
+
+    GPU types have a quota of 0, as in Azure by default: local compute gives no instance a GPU of its own.
+    """
+    if instance_type.gpu_count:
+        raise OutOfQuota(
+            f"{instance_type.name} has {instance_type.gpu_count} GPU ({instance_type.gpu_name}); the quota of GPUs is 0 here.",
+            hint="Choose an instance type without a GPU.",
+            field="instance_type",
+        )
     quota = current_quota(leaving_out=leaving_out)
     needed = vcpu_with_reserve(count, instance_type.vcpu, skips_reserve=instance_type.skips_reserve)
     if needed <= quota.free:

@@ -6,8 +6,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 
@@ -37,7 +38,6 @@ FOLDER = settings.REPOSITORY / "ops" / "sample"
 BUILD_SECONDS = 1800
 DEPLOY_SECONDS = 600
 POLL_SECONDS = 0.1
-T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -65,7 +65,7 @@ def deploy_sample(*, workspace: Workspace, by: Any, say: Say) -> Endpoint:
         _ask_for(endpoint, name, model, code, environment, by)
     say("starting blue and green")
     for name in DEPLOYMENTS:
-        _wait(lambda name=name: _succeeded(endpoint, name), f"{name} is ready", DEPLOY_SECONDS)
+        _wait(partial(_succeeded, endpoint, name), f"{name} is ready", DEPLOY_SECONDS)
     if not any(current_traffic(endpoint).percents.values()):
         version = set_traffic(endpoint=endpoint, percents=TRAFFIC, by=by, reason="the sample's first split")
         _wait(lambda: _in_force(endpoint, version.number), "the gateway has the split", DEPLOY_SECONDS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.conf import settings
 from django.core.validators import MaxLengthValidator, MinLengthValidator, RegexValidator
 from django.db import models
@@ -13,7 +16,7 @@ from workspaces.models.record import Subject
 
 # Azure's rule for endpoint and deployment names: a letter first; letters, digits and single dashes; 3 to 32 characters.
 NAME_PATTERN = r"^[A-Za-z](?:-?[A-Za-z0-9])+$"
-name_validators = [
+name_validators: list[Callable[[Any], None]] = [
     RegexValidator(NAME_PATTERN, "Begin with a letter; use letters, digits and single dashes; do not end in a dash."),
     MinLengthValidator(3, "Use at least 3 characters."),
     MaxLengthValidator(32, "Use at most 32 characters."),

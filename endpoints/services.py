@@ -107,7 +107,7 @@ def update_endpoint(
     _refuse_while_deleting(endpoint)
     if auth_mode is not None and auth_mode not in AuthMode.values:
         raise BadRequest(f"'{auth_mode}' is not an auth mode; use {' or '.join(AuthMode.values)}.", field="auth_mode")
-    wanted = {
+    wanted: dict[str, Any] = {
         "description": description,
         "tags": None if tags is None else dict(tags),
         "auth_mode": auth_mode,
@@ -277,7 +277,7 @@ def note_published(*, versions: Mapping[int, int], gone: Iterable[int]) -> None:
 def remove_if_empty(*, endpoint: Endpoint) -> bool:
     """Remove a deleting endpoint that the gateway has closed and that has no deployment left. True when it is gone."""
     operation = running_operation(Target.ENDPOINT, endpoint.pk)
-    if operation is None or endpoint.deployments.exists():  # type: ignore[attr-defined]
+    if operation is None or endpoint.deployments.exists():
         return False
     if operation.steps.filter(name=STEP_UNROUTE).exclude(state="Succeeded").exists():
         return False

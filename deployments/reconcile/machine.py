@@ -121,11 +121,12 @@ def _run(step: OperationStep, context: Context) -> Waiting | None:
     return None
 
 
-def _fail(step: OperationStep, context: Context, failure: Failure) -> None:
+def _fail(step: OperationStep, context: Context, failure: Failure) -> Waiting | None:
     _save(step, state=OperationStep.State.FAILED, finished_at=timezone.now(), message=failure.message)
     assert context.operation is not None
     _give_up(context.deployment, context.operation, Deployment.State.FAILED, failure)
     context.message = _ENDED
+    return None
 
 
 def _give_up(deployment: Deployment, operation: Operation, outcome: str, failure: Failure) -> None:
@@ -155,7 +156,7 @@ def _give_up(deployment: Deployment, operation: Operation, outcome: str, failure
 def _count_that_serves(deployment: Deployment) -> dict[str, object]:
     """A failed change of the count goes back to the number of instances that serve."""
     serving = deployment.instances.filter(
-        revision_id=deployment.serving_revision_id, state__in=Instance.LIVE_STATES, is_admitted=True
+        revision=deployment.serving_revision, state__in=Instance.LIVE_STATES, is_admitted=True
     ).count()
     return {"wanted_instance_count": serving} if deployment.serving_revision_id and serving else {}
 

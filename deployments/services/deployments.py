@@ -52,7 +52,7 @@ def create_deployment(
     )
     _check_name(deployment)
     check_quota(instance_type=wanted.instance_type, count=instance_count)
-    if endpoint.deployments.count() >= spec.DEPLOYMENTS_PER_ENDPOINT:  # type: ignore[attr-defined]
+    if endpoint.deployments.count() >= spec.DEPLOYMENTS_PER_ENDPOINT:
         raise Conflict(f"An endpoint has at most {spec.DEPLOYMENTS_PER_ENDPOINT} deployments.")
     try:
         with transaction.atomic():

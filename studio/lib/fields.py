@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -36,7 +36,13 @@ class EncryptedTextField(models.TextField):
         return encrypt(value) if value else value
 
 
-class EncryptedJSONField(models.TextField):
+if TYPE_CHECKING:
+    _AnyTextField = models.TextField[Any, Any]
+else:
+    _AnyTextField = models.TextField
+
+
+class EncryptedJSONField(_AnyTextField):
     """A JSON value that only a process holding the installation's key can read. Cannot be filtered on."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:

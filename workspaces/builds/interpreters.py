@@ -71,7 +71,7 @@ def find_interpreter(
     remembered = _recall(home, wanted)
     if remembered is None:
         remembered = _search(wanted, home, watch or _silent(), fetch_timeout_seconds)
-        _remember(home, wanted, remembered)
+        remember(home, wanted, remembered)
     if strict and remembered.substitution:
         hint = f"Ask for Python {remembered.minor}, install Python {wanted} on this machine, or allow substitutes in the settings."
         raise PythonUnavailable(f"Python {wanted} is neither installed here nor could it be fetched.", hint=hint)
@@ -211,7 +211,8 @@ def _recall(home: Path, wanted: str) -> Interpreter | None:
     return interpreter if usable else None
 
 
-def _remember(home: Path, wanted: str, interpreter: Interpreter) -> None:
+def remember(home: Path, wanted: str, interpreter: Interpreter) -> None:
+    """Answer `interpreter` whenever `wanted` is asked for from now on (for an hour, if it is a substitute)."""
     memory = _memory(home, wanted)
     memory.parent.mkdir(parents=True, exist_ok=True)
     temporary = memory.with_name(f".{memory.name}.{os.getpid()}")

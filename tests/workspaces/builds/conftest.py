@@ -9,20 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from workspaces.builds.interpreters import find_interpreter
+from workspaces.builds.interpreters import own_interpreter, remember
 from workspaces.builds.pip_list import parse_pip_list
 from workspaces.builds.spec import EnvironmentSpec
 
 from .wheelhouse import make_wheel
-
-
-@pytest.fixture(scope="session")
-def searched() -> Iterator[Path]:
-    """A home in which the interpreter was looked for already: the search takes most of a small build's time."""
-    path = Path(tempfile.mkdtemp(prefix="es-", dir="/tmp"))
-    find_interpreter(None, home=path)
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture
@@ -34,9 +25,10 @@ def new_home() -> Iterator[Path]:
 
 
 @pytest.fixture
-def home(new_home: Path, searched: Path) -> Path:
-    """A home for environments, with nothing built yet."""
-    shutil.copytree(searched, new_home, dirs_exist_ok=True)
+def home(new_home: Path) -> Path:
+    """A home that knows its interpreter: looking through the machine takes longer than a small build."""
+    own = own_interpreter()
+    remember(new_home, own.minor, own)
     return new_home
 
 

@@ -26,18 +26,16 @@ def two_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreters, "installed", lambda home: there)
 
 
-def test_the_studios_own_python_is_always_there(new_home: Path, offline: None) -> None:
+def test_the_studios_own_version_is_always_there_and_looked_for_once(
+    new_home: Path, offline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = find_interpreter(None, home=new_home)
     assert found.minor == OWN_MINOR
     assert found.substitution == ""
     assert os.access(found.path, os.X_OK)
     assert Path(found.base_prefix).is_dir()
-
-
-def test_an_answer_is_remembered(new_home: Path, offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = find_interpreter(None, home=new_home)
     monkeypatch.setattr(interpreters, "installed", lambda home: pytest.fail("searched again"))
-    assert find_interpreter(None, home=new_home) == first
+    assert find_interpreter(None, home=new_home) == found
 
 
 @pytest.mark.usefixtures("two_pythons", "offline")

@@ -29,13 +29,13 @@ BUCKETS = ANSWERS + 5
 BUCKET_BOUNDS_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 # Columns of the row all share.
-DRAINING, RESTARTS = 0, 1
+DRAINING, RESTARTS, DOORMAN = 0, 1, 2
 
 
 class Row:
     """One worker's numbers, and the id of the request its run() holds (to name it when the process dies)."""
 
-    def __init__(self, numbers: memoryview, text: memoryview) -> None:
+    def __init__(self, numbers: memoryview[float], text: memoryview) -> None:
         self.numbers = numbers
         self._text = text
 
@@ -75,5 +75,5 @@ class Board:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a request would be served now: some worker has run init() and nobody asked the server to stop."""
-        return not self.draining and any(row.numbers[READY] for row in self.rows)
+        """Whether a new connection would be served: a worker has run init(), the doorman has left, nobody asked to stop."""
+        return not self.draining and not self.shared[DOORMAN] and any(row.numbers[READY] for row in self.rows)

@@ -49,7 +49,7 @@ def _flask(name: str) -> ModuleType:
 def _make_response_class() -> type:
     flask = _flask("AMLResponse")
 
-    class AMLResponse(flask.Response):  # type: ignore[misc, name-defined]
+    class AMLResponse(flask.Response):  # type: ignore[name-defined]
         """An answer with its own status and headers; see docs/reference/inference-server.md."""
 
         def __init__(

@@ -130,7 +130,7 @@ class ThreadEngine(_ConcurrentEngine):
                     say(connection.end_stream, answer)
                     return
                 written = threading.Event()
-                say(lambda part=data, event=written: (connection.stream_chunk(part), event.set()))
+                say(_write_chunk, connection, data, written)
                 written.wait()
                 while connection.is_write_paused and not connection.is_lost:
                     threading.Event().wait(STREAM_STEP_SECONDS)
@@ -140,6 +140,11 @@ class ThreadEngine(_ConcurrentEngine):
             say(connection.abort)
         finally:
             chunks.close()  # type: ignore[attr-defined]
+
+
+def _write_chunk(connection: Connection, data: bytes, written: threading.Event) -> None:
+    connection.stream_chunk(data)
+    written.set()
 
 
 class _Call:
@@ -165,11 +170,27 @@ class _Call:
             self._is_over = True
 
 
+class _Limit:
+    """Cancels one coroutine when its time is over, and remembers that it did."""
+
+    def __init__(self, task: asyncio.Task[None] | None) -> None:
+        self._task = task
+        self.is_reached = False
+
+    def reached(self) -> None:
+        self.is_reached = True
+        if self._task is not None:
+            self._task.cancel()
+
+
 class AsyncEngine(_ConcurrentEngine):
     """run() is a coroutine function: its calls overlap on the worker's own event loop."""
 
+    def __init__(self, worker: Worker, runner: Runner, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+        super().__init__(worker, runner, loop, limit)
+        self._tasks: set[asyncio.Task[None]] = set()
+
     def begin(self, connection: Connection, request: Request, prepared: dict[str, Any]) -> None:
-        self._tasks = getattr(self, "_tasks", set())
         task = self.loop.create_task(self._run(connection, request, prepared))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -177,16 +198,17 @@ class AsyncEngine(_ConcurrentEngine):
     async def _run(self, connection: Connection, request: Request, prepared: dict[str, Any]) -> None:
         current_request_id.set(request.request_id)
         started_at = monotonic()
+        limit = _Limit(asyncio.current_task())
+        timer = self.loop.call_later(self.runner.timeout_seconds, limit.reached)
         answer: Answer | None
         try:
-            value = await asyncio.wait_for(self.runner.script.run(**prepared), self.runner.timeout_seconds)
+            value = await self.runner.script.run(**prepared)
+            timer.cancel()
             answer = self.runner.returned(request, value, monotonic() - started_at)
-        except asyncio.TimeoutError as error:
-            seconds = monotonic() - started_at
-            ours = seconds >= self.runner.timeout_seconds
-            answer = self.runner.raised(request, ScoringTimeout().with_traceback(error.__traceback__) if ours else error, seconds)
         except BaseException as error:
-            answer = self.runner.raised(request, error, monotonic() - started_at)
+            timer.cancel()
+            reason = ScoringTimeout().with_traceback(error.__traceback__) if limit.is_reached else error
+            answer = self.runner.raised(request, reason, monotonic() - started_at)
         if answer.chunks is not None:
             await self._stream(connection, request, answer)
             answer = None

@@ -114,7 +114,9 @@ class Doorman:
             body, kind = metrics.render(self._board), metrics.CONTENT_TYPE
         elif path == b"/ready":
             is_ready = self._board.is_ready
-            status, body = ("200 OK", b"Ready") if is_ready else ("503 Service Unavailable", self.why_not_ready.encode())
+            status, body = (
+                ("200 OK", b"Ready") if is_ready else ("503 Service Unavailable", self.why_not_ready.encode())
+            )
         return _response(status, body, kind, with_body=method != b"HEAD")
 
     def _unavailable(self, received: bytes) -> bytes:
@@ -127,7 +129,9 @@ class Doorman:
         return _response("503 Service Unavailable", body, extra=extra)
 
 
-def _response(status: str, body: bytes, kind: str = "application/json", extra: str = "", with_body: bool = True) -> bytes:
+def _response(
+    status: str, body: bytes, kind: str = "application/json", extra: str = "", with_body: bool = True
+) -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{extra}"
     head += f"Date: {formatdate(usegmt=True)}\r\nConnection: close\r\n\r\n"
     return head.encode("latin-1", "replace") + (body if with_body else b"")

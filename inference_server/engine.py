@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from inference_server.worker import Worker
 
 SLICE_SECONDS = 0.00025
+STREAM_GATHER_SECONDS = 0.001
 SLOW_RUN_SECONDS = 0.005
 QUICK_RUNS_TO_SHIFT_UP = 32
 LOOKOUT_AFTER_SECONDS = 0.02
@@ -47,6 +48,7 @@ class Engine:
         self.queue: deque[tuple[Connection, Request]] = deque()
         self.max_queue = worker.settings.max_queue
         self.running = 0
+        self.limit = 1
         self.is_finished = False
 
     @property
@@ -54,8 +56,8 @@ class Engine:
         return not self.queue and not self.running
 
     def submit(self, connection: Connection, request: Request) -> None:
-        """Queue a request, or answer 429 when `max_queue` others wait already (with 0, when run() is busy)."""
-        if len(self.queue) >= self.max_queue and not (self.max_queue == 0 and self.is_idle):
+        """Queue a request, or answer 429 when `max_queue` others wait already for a busy run()."""
+        if len(self.queue) + self.running >= self.max_queue + self.limit:
             self.numbers[columns.REJECTED] += 1
             answer = outputs.message(429, QUEUE_FULL)
             answer.headers.append(("Retry-After", "1"))
@@ -276,6 +278,7 @@ class InlineEngine(Engine):
         chunks = answer.chunks
         assert chunks is not None
         connection.start_stream(answer)
+        sent_at = monotonic()
         try:
             while not connection.is_lost:
                 data = self._guarded(next_chunk, {"chunks": chunks}, monotonic())
@@ -283,7 +286,9 @@ class InlineEngine(Engine):
                     connection.end_stream(answer)
                     return
                 connection.stream_chunk(data)
-                self._let_loop_send(connection)
+                if connection.is_write_paused or monotonic() - sent_at > STREAM_GATHER_SECONDS:
+                    self._let_loop_send(connection)
+                    sent_at = monotonic()
             self.worker.log_disconnect(request)
         except BaseException as error:
             self.runner.stream_failed(request, error)
@@ -294,7 +299,9 @@ class InlineEngine(Engine):
     def _let_loop_send(self, connection: Connection) -> None:
         while True:
             self.loop.call_soon(_nothing)
-            self.loop.call_later(LOOKOUT_STEP_SECONDS, self.loop.stop) if connection.is_write_paused else self.loop.stop()
+            self.loop.call_later(
+                LOOKOUT_STEP_SECONDS, self.loop.stop
+            ) if connection.is_write_paused else self.loop.stop()
             self.loop.run_forever()
             if not connection.is_write_paused or self.is_finished:
                 return

@@ -49,7 +49,9 @@ def _patiently(attempt: Callable[[], socket.socket], where: str) -> socket.socke
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > ends_at:
                 reason = "another server listens there" if error.errno == errno.EADDRINUSE else error.strerror or error
-                raise AddressUnusable(f"Cannot listen on {where}: {reason}. Stop that server or choose another.") from error
+                raise AddressUnusable(
+                    f"Cannot listen on {where}: {reason}. Stop that server or choose another."
+                ) from error
         time.sleep(BUSY_STEP_SECONDS)
 
 

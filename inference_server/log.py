@@ -115,7 +115,9 @@ class _LogHandler(logging.Handler):
 
 
 def _hooked_print(original: Callable[..., None]) -> Callable[..., None]:
-    def print(*objects: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
+    def print(
+        *objects: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+    ) -> None:
         if file is None or file is sys.stdout:
             log.line((" " if sep is None else sep).join(map(str, objects)), name=PRINT, now=True)
         else:

@@ -15,7 +15,12 @@ _SUMS = (
     ("inference_connections", "gauge", "Open client connections.", columns.CONNECTIONS),
     ("inference_run_failures_total", "counter", "Calls of run() that raised.", columns.RUN_FAILURES),
     ("inference_run_timeouts_total", "counter", "Calls of run() ended by the scoring timeout.", columns.RUN_TIMEOUTS),
-    ("inference_soft_errors_total", "counter", "Answers 200 whose JSON object has a top-level error.", columns.SOFT_ERRORS),
+    (
+        "inference_soft_errors_total",
+        "counter",
+        "Answers 200 whose JSON object has a top-level error.",
+        columns.SOFT_ERRORS,
+    ),
     ("inference_rejected_total", "counter", "Requests answered 429 because the queue was full.", columns.REJECTED),
     ("inference_disconnected_total", "counter", "Requests whose client left before run().", columns.DISCONNECTED),
 )

@@ -60,7 +60,9 @@ class Nursery:
     them; then `can_fork` is False and every worker runs init() itself.
     """
 
-    def __init__(self, settings: Settings, start_worker: Callable[[int, Script], int], close_inherited: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, start_worker: Callable[[int, Script], int], close_inherited: Callable[[], None]
+    ) -> None:
         self._settings, self._start_worker, self._close_inherited = settings, start_worker, close_inherited
         self._ours, self._theirs = socket.socketpair()
         self.is_ready = self.can_fork = False
@@ -105,7 +107,9 @@ class Nursery:
         threads = len(os.listdir("/proc/self/task"))
         if threads > 1:
             text = f"init() left {threads - 1} threads running, which a fork would lose; each worker runs init() itself"
-            log.line(text + ". Set WORKER_PRELOAD=false, or OMP_NUM_THREADS=1 when they are BLAS threads.", "W", now=True)
+            log.line(
+                text + ". Set WORKER_PRELOAD=false, or OMP_NUM_THREADS=1 when they are BLAS threads.", "W", now=True
+            )
             self._theirs.sendall(THREADS)
             return 0
         gc.collect()

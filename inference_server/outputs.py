@@ -44,7 +44,8 @@ def _orjson_dumps(value: Any) -> bytes:
     """JSON equal to json.dumps's: what orjson writes differently (NaN, subclasses, dates) goes to json.dumps."""
     try:
         data = orjson.dumps(
-            value, option=orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+            value,
+            option=orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS,
         )
     except TypeError:
         return json.dumps(value).encode()

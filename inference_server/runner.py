@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from bisect import bisect_left
-from time import monotonic
 from typing import Any, Iterator
 
 from inference_server import board as columns
@@ -104,5 +102,3 @@ class Runner:
 def next_chunk(chunks: Iterator[bytes]) -> bytes | None:
     """The next part of a streamed answer, None at its end."""
     return next(chunks, None)
-
-

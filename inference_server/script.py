@@ -67,7 +67,9 @@ class Script:
                 )
             spec = importlib.util.spec_from_file_location("entry_module", path)
             if spec is None or spec.loader is None:
-                raise ScriptFailed(f"The scoring script {path} is not a Python file.\nRemedy: give a file ending in .py.")
+                raise ScriptFailed(
+                    f"The scoring script {path} is not a Python file.\nRemedy: give a file ending in .py."
+                )
             module = importlib.util.module_from_spec(spec)
             sys.modules["entry_module"] = module
             spec.loader.exec_module(module)
@@ -184,7 +186,9 @@ def _place(error: BaseException, app_root: str) -> str:
 def _extend_search_path(folders: list[str]) -> None:
     """Append the code folders to sys.path, but before the server's own directory, which stays last."""
     runtime = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    at = len(sys.path) - 1 if sys.path and os.path.realpath(sys.path[-1]) == os.path.realpath(runtime) else len(sys.path)
+    at = (
+        len(sys.path) - 1 if sys.path and os.path.realpath(sys.path[-1]) == os.path.realpath(runtime) else len(sys.path)
+    )
     for folder in folders:
         if folder not in sys.path:
             sys.path.insert(at, folder)

@@ -174,7 +174,9 @@ _KNOWN_KEYS = frozenset(
 )
 
 
-def _read_config(flag: str | None, environ: Mapping[str, str], app_root: str, script: str | None) -> tuple[str | None, dict]:
+def _read_config(
+    flag: str | None, environ: Mapping[str, str], app_root: str, script: str | None
+) -> tuple[str | None, dict]:
     asked = flag or environ.get("AZUREML_CONFIG_FILE")
     beside = os.path.dirname(os.path.join(app_root, script)) if script else app_root
     candidates = [asked] if asked else [os.path.join(app_root, "config.json"), os.path.join(beside, "config.json")]
@@ -288,6 +290,12 @@ def table(settings: Settings) -> list[str]:
     ]
     lines = ["", "Server Settings", "---------------"]
     lines += [f"{name}: {'None' if value is None else value}" for name, value in rows]
-    lines += ["", "Server Routes", "---------------", f"Liveness  : GET   {where} /", f"Readiness : GET   {where} /ready"]
+    lines += [
+        "",
+        "Server Routes",
+        "---------------",
+        f"Liveness  : GET   {where} /",
+        f"Readiness : GET   {where} /ready",
+    ]
     lines += [f"Score     : POST  {where} /score", f"Swagger   : GET   {where} /swagger.json", ""]
     return lines

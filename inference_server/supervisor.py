@@ -72,7 +72,7 @@ class Supervisor:
             self.doorman.watch(self.health, True)
         while not self._is_over():
             self._start_workers()
-            self.doorman.watch(self.listener, self._needs_doorman())
+            self._place_doorman(self._needs_doorman())
             for key, _ in self.selector.select(self._pause()):
                 key.data()
             now = monotonic()
@@ -88,6 +88,14 @@ class Supervisor:
     def _pause(self) -> float:
         settled = all(place.pid and place.was_ready for place in self.places) and not self._stop_asked
         return WATCH_SECONDS if settled else STARTING_WATCH_SECONDS
+
+    def _place_doorman(self, wanted: bool) -> None:
+        """At the door before the board says so, away from it before the board says ready."""
+        if wanted:
+            self.board.shared[columns.DOORMAN] = 1.0
+        self.doorman.watch(self.listener, wanted)
+        if not wanted:
+            self.board.shared[columns.DOORMAN] = 0.0
 
     def _needs_doorman(self) -> bool:
         return not self._workers_told_at and not any(row.numbers[columns.READY] for row in self.board.rows)
@@ -115,7 +123,7 @@ class Supervisor:
         if not self._stop_asked:
             return
         if not self._lame_duck_ends_at:
-            was_serving = self.board.is_ready
+            was_serving = any(place.was_ready for place in self.places if place.pid)
             self.board.shared[columns.DRAINING] = 1.0
             self.doorman.why_not_ready = "it is stopping."
             self._lame_duck_ends_at = now + (self.settings.lame_duck_seconds if was_serving else 0.0)
@@ -127,7 +135,7 @@ class Supervisor:
             self._signal_all(signal.SIGKILL)
 
     def _tell_workers(self) -> None:
-        self.doorman.watch(self.listener, False)
+        self._place_doorman(False)
         if self.settings.socket_path:
             remove_socket_file(self.settings.socket_path, self._socket_inode)
         self.listener.close()
@@ -224,7 +232,9 @@ class Supervisor:
     def _give_up(self, code: int) -> None:
         """The script never came up: say so once and end with exit code 3."""
         if code != EXIT_SCRIPT_FAILED and not self._stop_asked:
-            log.line(f"The scoring script ended its process while it was loaded or in init(): {_cause(code)}", "E", now=True)
+            log.line(
+                f"The scoring script ended its process while it was loaded or in init(): {_cause(code)}", "E", now=True
+            )
         if not self._stop_asked:
             self.exit_code = EXIT_SCRIPT_FAILED
         self._stop_asked = True

@@ -87,21 +87,36 @@ def _generate(settings: Settings, version: str, given: dict[str, Any], returned:
     paths = {
         "/": {"get": _operation("ServiceHealthCheck", "Whether the service is alive.", version, where, None)},
         "/swagger.json": {"get": _operation("GetSwagger", "This document.", version, where, None)},
-        "/score": {"post": _operation("RunMLService", "Run the model on the given input.", version, where, "ServiceInput")},
+        "/score": {
+            "post": _operation("RunMLService", "Run the model on the given input.", version, where, "ServiceInput")
+        },
     }
     if prefix:
         paths = {f"/{prefix}{path}": operations for path, operations in paths.items()}
-    scheme = {"Bearer": {"type": "apiKey", "name": "Authorization", "in": "header", "description": "Bearer <key or token>"}}
+    scheme = {
+        "Bearer": {"type": "apiKey", "name": "Authorization", "in": "header", "description": "Bearer <key or token>"}
+    }
     if version == "2":
         head: dict[str, Any] = {"swagger": "2.0", "info": info, "schemes": ["https"]}
         head.update(consumes=["application/json"], produces=["application/json"], securityDefinitions=scheme)
         return {**head, "paths": paths, "definitions": schemas}
     number = {"3": "3.0.3", "3.1": "3.1.0"}[version]
-    return {"openapi": number, "info": info, "paths": paths, "components": {"schemas": schemas, "securitySchemes": scheme}}
+    return {
+        "openapi": number,
+        "info": info,
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": scheme},
+    }
 
 
 def _operation(name: str, text: str, version: str, where: str, takes: str | None) -> dict[str, Any]:
-    result = {"$ref": f"{where}ServiceOutput"} if takes else {"type": "string"} if name != "GetSwagger" else {"type": "object"}
+    result = (
+        {"$ref": f"{where}ServiceOutput"}
+        if takes
+        else {"type": "string"}
+        if name != "GetSwagger"
+        else {"type": "object"}
+    )
     operation: dict[str, Any] = {"operationId": name, "description": text}
     operation["responses"] = {
         "200": _described("The answer.", result, version),

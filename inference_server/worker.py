@@ -38,10 +38,16 @@ ACCEPTS_PER_TURN = 16
 TRACEBACK_SIGNAL = signal.SIGRTMIN + 7
 
 NOT_FOUND = (
-    "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."
+    "The requested URL was not found on the server. "
+    "If you entered the URL manually please check your spelling and try again."
 )
 NOT_ALLOWED = "The method is not allowed for the requested URL."
-_METHODS = {"/": ("GET", "HEAD"), "/ready": ("GET", "HEAD"), "/metrics": ("GET", "HEAD"), "/swagger.json": ("GET", "HEAD")}
+_METHODS = {
+    "/": ("GET", "HEAD"),
+    "/ready": ("GET", "HEAD"),
+    "/metrics": ("GET", "HEAD"),
+    "/swagger.json": ("GET", "HEAD"),
+}
 
 
 def prepare_script(settings: Settings) -> Script:
@@ -162,7 +168,9 @@ class Worker:
             return
         if not self.engine.is_idle:
             count = len(self.engine.held()) + len(self.engine.queue)
-            log.line(f"{count} requests did not end within {self.settings.drain_seconds:g} s; they are cut", "W", now=True)
+            log.line(
+                f"{count} requests did not end within {self.settings.drain_seconds:g} s; they are cut", "W", now=True
+            )
             os._exit(0)
         self.engine.finish()
 
@@ -233,8 +241,7 @@ class Worker:
         client.setblocking(False)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opening = self.loop.connect_accepted_socket(lambda: Connection(self), client)
-        task = self.loop.create_task(opening)  # type: ignore[arg-type]
+        task = self.loop.create_task(self.loop.connect_accepted_socket(lambda: Connection(self), client))
         self._openings.add(task)
         task.add_done_callback(self._opened)
         return True
@@ -296,7 +303,8 @@ class Worker:
         if path == "/":
             return Answer(200, b"Healthy", outputs.TEXT)
         if path == "/ready":
-            return Answer(503, b"Draining", outputs.TEXT) if self.is_draining else Answer(200, b"Ready", outputs.TEXT)
+            is_ready = self.board.is_ready and not self.is_draining
+            return Answer(200, b"Ready", outputs.TEXT) if is_ready else Answer(503, b"Not ready", outputs.TEXT)
         if path == "/metrics":
             return Answer(200, metrics.render(self.board), metrics.CONTENT_TYPE)
         return self.swagger.answer(str(query_values(request.query).get("version", "2")))

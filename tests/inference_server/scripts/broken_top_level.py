@@ -1,0 +1,13 @@
+def helper():
+    return {}["missing"]
+
+
+VALUE = helper()
+
+
+def init():
+    pass
+
+
+def run(data):
+    return data

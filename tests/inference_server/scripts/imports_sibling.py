@@ -1,0 +1,9 @@
+import beside
+
+
+def init():
+    pass
+
+
+def run(data):
+    return beside.NAME

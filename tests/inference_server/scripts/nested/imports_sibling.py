@@ -1,0 +1,9 @@
+import lies_in_nested
+
+
+def init():
+    pass
+
+
+def run(data):
+    return lies_in_nested.__name__

@@ -22,7 +22,17 @@ from gateway.options import GatewayOptions
 from gateway.protos import Message, discovery
 from gateway.routes import RouteTable
 from gateway.run import envoy_binary
-from gateway.subscriptions import CLUSTERS, LISTENERS, ROUTES, TOKEN_RULES, Kind, Rejected, Subscription
+from gateway.subscriptions import (
+    CLUSTERS,
+    LISTENERS,
+    ROUTES,
+    TOKEN_RULES,
+    InForce,
+    Kind,
+    Rejected,
+    Subscription,
+    versions_in_force,
+)
 
 NOT_RUNNING = "Envoy does not run; it will start from the files that were written."
 WARMING_SECONDS = 10.0
@@ -53,19 +63,13 @@ class Publisher:
 
     def __init__(self, options: GatewayOptions) -> None:
         self._options = options
-        self._admin = Admin(options.admin_socket)
 
     def prepare(self) -> None:
         """Everything Envoy needs to start. Routes and clusters that are there already stay: they were accepted."""
         _make_directory(self._options.directory)
         _make_directory(self._options.xds_directory)
-        with self._turn({}):
-            empty = self._render(RouteTable())
-            for file, message in self._unrouted_files(empty):
-                files.publish(file, files.as_bytes(message))
-            for file, message in ((self._file(CLUSTERS), empty.clusters), (self._file(ROUTES), empty.routes)):
-                if _loaded(file) is None:
-                    files.move_into_place(file, files.as_bytes(message))
+        with self.turn() as turn:
+            turn.prepare()
 
     def publish(self, table: RouteTable) -> PublishResult:
         """Make `table` what Envoy has in force, and the files what Envoy would start with.
@@ -74,34 +78,68 @@ class Publisher:
         (`accepted` False, its reason in `rejected_reason`). Without a running Envoy only the files are written.
         Twice is the same as once.
         """
-        seconds: dict[str, float] = {}
-        with self._turn(seconds):
-            with _timed(seconds, "rendering"):
-                configuration = self._render(table)
-            structure = _structure(table, configuration)
-            record = last_publish(self._options)
-            if record.get("validated") != structure:
-                with _timed(seconds, "validating"):
-                    reason = self._refusal(table)
-                if reason:
-                    result = PublishResult(False, _version(configuration), False, reason, seconds=seconds)
-                    self._record(result, str(record.get("validated", "")))
-                    return replace(result, is_running=self._admin.is_ready())
-            result = self._move(configuration, seconds)
-            self._record(result, structure)
-            return result
+        with self.turn() as turn:
+            return turn.publish(table)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Turn]:
+        """Wait until no other process publishes. Read the table after that, and the newest one is what stays in force."""
+        started = time.monotonic()
+        descriptor = os.open(self._options.directory / "publish.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Turn(self._options, waited_seconds=time.monotonic() - started)
+        finally:
+            os.close(descriptor)
+
+
+class Turn:
+    """The right to change the files, held by one process at a time."""
+
+    def __init__(self, options: GatewayOptions, *, waited_seconds: float) -> None:
+        self._options = options
+        self._admin = Admin(options.admin_socket)
+        self._seconds = {"waiting": waited_seconds}
+
+    def prepare(self) -> None:
+        empty = self._render(RouteTable())
+        for file, message in self._unrouted_files(empty):
+            files.publish(file, files.as_bytes(message))
+        for file, message in ((self._file(CLUSTERS), empty.clusters), (self._file(ROUTES), empty.routes)):
+            if _loaded(file) is None:
+                files.move_into_place(file, files.as_bytes(message))
+
+    def publish(self, table: RouteTable) -> PublishResult:
+        """As Publisher.publish."""
+        seconds = self._seconds
+        with _timed(seconds, "rendering"):
+            configuration = self._render(table)
+        structure = _structure(table, configuration)
+        record = last_publish(self._options)
+        if record.get("validated") != structure:
+            with _timed(seconds, "validating"):
+                reason = self._refusal(table)
+            if reason:
+                is_running = self._admin.is_ready()
+                result = PublishResult(False, _version(configuration), False, reason, is_running, seconds=seconds)
+                self._record(result, str(record.get("validated", "")))
+                return result
+        result = self._move(configuration, seconds)
+        self._record(result, structure)
+        return result
 
     def _move(self, configuration: Configuration, seconds: dict[str, float]) -> PublishResult:
         version = _version(configuration)
-        is_running = self._admin.is_ready()
+        in_force = self._in_force()
+        is_running = in_force is not None
         changed, leftovers = False, tuple[str, ...]()
         try:
-            changed |= self._move_unrouted(configuration, is_running=is_running)
+            changed |= self._move_unrouted(configuration, in_force)
             with _timed(seconds, "clusters"):
-                moved, retired = self._move_clusters(configuration, is_running=is_running)
+                moved, retired = self._move_clusters(configuration, in_force)
             changed |= moved
             with _timed(seconds, "routes"):
-                changed |= self._subscription(ROUTES).move(configuration.routes, is_running=is_running)
+                changed |= self._subscription(ROUTES).move(configuration.routes, in_force)
             if retired:
                 with _timed(seconds, "removing"):
                     leftovers = self._remove_clusters(configuration, retired)
@@ -115,20 +153,26 @@ class Publisher:
         reason = "" if is_running else NOT_RUNNING
         return PublishResult(changed, version, is_running, reason, is_running, leftovers, seconds)
 
-    def _move_unrouted(self, configuration: Configuration, *, is_running: bool) -> bool:
+    def _in_force(self) -> InForce | None:
+        try:
+            return versions_in_force(self._admin) if self._admin.is_ready() else None
+        except GatewayUnreachable:
+            return None
+
+    def _move_unrouted(self, configuration: Configuration, in_force: InForce | None) -> bool:
         changed = False
         for file, message in self._unrouted_files(configuration):
             if file.name not in (LISTENERS.file_name, TOKEN_RULES.file_name):
                 changed |= files.publish(file, files.as_bytes(message))
-        changed |= self._subscription(TOKEN_RULES).move(configuration.token_rules, is_running=is_running)
-        changed |= self._subscription(LISTENERS).move(configuration.listeners, is_running=is_running)
+        changed |= self._subscription(TOKEN_RULES).move(configuration.token_rules, in_force)
+        changed |= self._subscription(LISTENERS).move(configuration.listeners, in_force)
         return changed
 
-    def _move_clusters(self, configuration: Configuration, *, is_running: bool) -> tuple[bool, list[Message]]:
+    def _move_clusters(self, configuration: Configuration, in_force: InForce | None) -> tuple[bool, list[Message]]:
         """Wanted clusters, and those that routes may still lead to. New ones are ready before a route leads to them."""
-        retired = self._retired(configuration) if is_running else []
-        moved = self._subscription(CLUSTERS).move(_with(configuration.clusters, retired), is_running=is_running)
-        if moved and is_running:
+        retired = self._retired(configuration) if in_force is not None else []
+        moved = self._subscription(CLUSTERS).move(_with(configuration.clusters, retired), in_force)
+        if moved and in_force is not None:
             self._await_warm()
         return moved, retired
 
@@ -154,7 +198,7 @@ class Publisher:
                 break
             time.sleep(0.01)
         if len(busy) < len(retired):
-            self._subscription(CLUSTERS).move(_with(configuration.clusters, busy), is_running=True)
+            self._subscription(CLUSTERS).move(_with(configuration.clusters, busy), versions_in_force(self._admin))
         return tuple(cluster["name"] for cluster in busy)
 
     def _write_all(self, configuration: Configuration) -> None:
@@ -209,17 +253,6 @@ class Publisher:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         record = {"at": now, "validated": validated, **asdict(result)}
         files.move_into_place(self._options.last_publish_file, json.dumps(record).encode())
-
-    @contextlib.contextmanager
-    def _turn(self, seconds: dict[str, float]) -> Iterator[None]:
-        started = time.monotonic()
-        descriptor = os.open(self._options.directory / "publish.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            seconds["waiting"] = time.monotonic() - started
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def _is_busy(health: DeploymentHealth | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway import files
@@ -36,6 +37,16 @@ LISTENERS = Kind("lds.json", "listener_manager.lds")
 TOKEN_RULES = Kind("ecds_jwt.json", "extension_config_discovery.http_filter.envoy.filters.http.jwt_authn")
 
 
+# Version by Kind.stats.
+InForce = Mapping[str, str]
+
+
+def versions_in_force(admin: Admin) -> InForce:
+    """What a running Envoy has accepted last. Raises GatewayUnreachable."""
+    texts = admin.stats(r"\.version_text$", kind="TextReadouts")
+    return {name.removesuffix(".version_text"): value for name, value in texts.items()}
+
+
 class Subscription:
     """One of the gateway's files."""
 
@@ -45,17 +56,19 @@ class Subscription:
         self._admin = admin
         self._file = options.xds_directory / kind.file_name
 
-    def move(self, wanted: Message, *, is_running: bool) -> bool:
+    def move(self, wanted: Message, in_force: InForce | None) -> bool:
         """Make `wanted` the file's content and, with a running Envoy, wait until it is in force.
+
+        `in_force` is what Envoy has now, None when it does not run.
 
         False when nothing had to be moved. A file that is right is moved again when Envoy has something else in force.
         Raises Rejected when Envoy refuses it, after the former content is back in place.
         """
         content = files.as_bytes(wanted)
         before = files.read(self._file)
-        if not is_running:
+        if in_force is None:
             return files.publish(self._file, content)
-        if before == content and self.version() == wanted["version_info"]:
+        if before == content and in_force.get(self._kind.stats) == wanted["version_info"]:
             return False
         refused_before, log_before = self._refused(), self._log_size()
         files.move_into_place(self._file, content)
@@ -66,16 +79,11 @@ class Subscription:
             raise Rejected(reason)
         return True
 
-    def version(self) -> str:
-        """The version Envoy has in force; empty when it has none."""
-        name = f"{self._kind.stats}.version_text"
-        return self._admin.stats(f"^{re.escape(name)}$", kind="TextReadouts").get(name, "")
-
     def _await_answer(self, version: str, refused: int, log_offset: int) -> str:
         """Empty when Envoy accepted, else its reason."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
-            if self.version() == version:
+            if versions_in_force(self._admin).get(self._kind.stats) == version:
                 return ""
             if self._refused() > refused:
                 return self._reason(log_offset)

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from gateway.errors import RouteTableInvalid
-from gateway.publish import Publisher, last_publish
+from gateway.publish import Publisher, Turn, last_publish
 from gateway.routes import InstanceTarget, RouteTable
 from tests.gateway.world import World, replace, running_load, until, world
 
@@ -173,7 +173,7 @@ def test_a_rejection_by_the_running_envoy_is_noticed_and_the_last_good_files_com
     good = gateway.endpoint("churn", gateway.deployment("blue", gateway.instance("blue-0")), traffic={"blue": 100})
     gateway.publish(good)
     before = _files(gateway)
-    monkeypatch.setattr(Publisher, "_refusal", lambda self, table: "")
+    monkeypatch.setattr(Turn, "_refusal", lambda self, table: "")
     unresolved = dataclasses.replace(good.deployments[0], instances=(InstanceTarget("blue-0", "no.such.host:80"),))
 
     result = gateway.publisher.publish(RouteTable((replace(good, deployments=(unresolved,)),)))

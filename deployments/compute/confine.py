@@ -46,7 +46,9 @@ def start(spec: dict[str, Any], groups: limits.Groups, applied: dict[str, str]) 
     os.close(reporter)
     with os.fdopen(report) as pipe:
         lines = pipe.read().splitlines()  # ends when the program is executed: the pipe closes with that
-    final: dict[str, Any] = json.loads(lines[-1]) if lines else {"error": "its process ended while being set up", "errno": 0}
+    final: dict[str, Any] = (
+        json.loads(lines[-1]) if lines else {"error": "its process ended while being set up", "errno": 0}
+    )
     if "error" in final:
         os.waitpid(pid, 0)
         raise OSError(final["errno"], final["error"], final.get("filename"))
@@ -88,7 +90,7 @@ def _take_own_view(spec: dict[str, Any], applied: dict[str, str]) -> str:
     socket = os.path.join(sandbox.SOCKET_FOLDER, SOCKET_NAME)
     try:
         is_proc_private = sandbox.enter_private_view(
-            spec["uid"], spec["visible"], spec["hidden"], spec["socket_folder"]
+            spec["uid"], spec["visible"], spec["links"], spec["hidden"], spec["socket_folder"]
         )
         applied["filesystem"] = "private mount namespace" + ("" if is_proc_private else "; /proc shows other processes")
     except PermissionError as error:

@@ -45,6 +45,8 @@ def check_paths(spec: InstanceSpec, places: Places, needs_other_user: bool) -> N
             hint="Move STUDIO_HOME to a shorter path.",
         )
     if needs_other_user:
+        for path in {spec.python.resolve(), spec.python.parent, spec.python.parent.parent}:
+            _check_mode(str(path), path.stat().st_mode, spec.python.parent.parent)
         for folder in filter(None, (spec.runtime_dir, spec.app_dir, spec.model_dir)):
             _check_readable(folder)
 
@@ -54,8 +56,8 @@ def launch_document(spec: InstanceSpec, places: Places, uid: int | None, family:
     name, work = spec.name, places.work(spec.name)
     home = os.path.join(work, "home")
     tmp = os.path.join(work, "tmp")
-    read_only = [*sandbox.interpreter_paths(str(spec.python)), str(spec.runtime_dir)]
-    read_only += [str(path) for path in (spec.app_dir, spec.model_dir) if path]
+    interpreter, links = sandbox.interpreter_needs(str(spec.python))
+    read_only = [*interpreter, *(str(path) for path in (spec.runtime_dir, spec.app_dir, spec.model_dir) if path)]
     return {
         "name": name,
         "digest": spec.digest,
@@ -75,6 +77,7 @@ def launch_document(spec: InstanceSpec, places: Places, uid: int | None, family:
         "socket": places.socket(name),
         "socket_folder": os.path.join(work, "run"),
         "visible": {**dict.fromkeys(read_only, False), work: True},
+        "links": links,
         "hidden": [places.home],
         "state_file": places.state(name),
         "events_file": places.events(name),
@@ -110,14 +113,18 @@ def environment(spec: InstanceSpec, home: str, tmp: str) -> dict[str, str]:
 
 def _check_readable(folder: Path) -> None:
     for checked, (path, mode) in enumerate(_walk(folder)):
-        wanted = stat.S_IROTH | stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
-        if not stat.S_ISLNK(mode) and mode & wanted != wanted:
-            raise SpecRefused(
-                f"{path} cannot be read by the unprivileged user that instances run as.",
-                hint=f"Make it readable for all: chmod -R a+rX {folder}",
-            )
+        _check_mode(path, mode, folder)
         if checked >= READABILITY_CHECKS:
             return
+
+
+def _check_mode(path: str, mode: int, folder: Path) -> None:
+    wanted = stat.S_IROTH | stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
+    if not stat.S_ISLNK(mode) and mode & wanted != wanted:
+        raise SpecRefused(
+            f"{path} cannot be read by the unprivileged user that instances run as.",
+            hint=f"Make it readable for all: chmod -R a+rX {folder}",
+        )
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int]]:

@@ -214,12 +214,21 @@ class Launcher:
             return False
         try:
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                return False
+                return self._cannot_publish("what it opened is not a socket")
             if private != public:  # naming a folder makes Python use linkat, which alone can follow the link in /proc
                 os.link(f"/proc/self/fd/{descriptor}", public, src_dir_fd=descriptor, follow_symlinks=True)
+        except OSError as error:
+            return self._cannot_publish(str(error))
         finally:
             os.close(descriptor)
         return True
+
+    def _cannot_publish(self, why: str) -> bool:
+        message = f"The address cannot be published: {why}."
+        if message != self.state["message"]:
+            self._show("Starting", message=message)
+            self._event("Failed", message)
+        return False
 
     def _unpublish(self) -> None:
         for path in {self.spec["socket"], confine.private_socket(self.spec)}:

@@ -154,6 +154,8 @@ class LocalDriver:
         state = read_document(self.places.state(name)) or {}
         seen = _observation(state, self.places.socket(name))
         if not is_wanted:
+            if program.may_be_stopped:  # whoever removed it did not get that far
+                self.supervisor.stop(_program_name(name))
             return _but(seen, state=InstanceState.STOPPING, message="Finishing what it had begun.")
         return _as_supervised(seen, program, is_current=state.get("launcher_pid") == program.pid)
 

@@ -34,19 +34,21 @@ def die_with_parent(signal_number: int) -> None:
     _prctl(PR_SET_PDEATHSIG, signal_number)
 
 
-def enter_private_view(uid: int, visible: dict[str, bool], hidden: list[str], socket_folder: str) -> bool:
+def enter_private_view(
+    uid: int, visible: dict[str, bool], links: dict[str, str], hidden: list[str], socket_folder: str
+) -> bool:
     """Leave only `visible` of what lies below `hidden`, and of folders that user `uid` cannot pass through.
 
-    `visible` maps absolute paths to whether they may be written; `socket_folder` appears as `SOCKET_FOLDER`, since socket
-    paths must be short. /tmp and its like become empty, the instance's own and counted as its memory. Everything else of the
-    host keeps its permissions. Returns whether /proc could be reduced to the instance's own processes. Raises PermissionError where
-    namespaces are not permitted; then nothing has changed.
+    `visible` maps absolute paths to whether they may be written, `links` single links to their targets. `socket_folder`
+    appears as `SOCKET_FOLDER`, since socket paths must be short. /tmp and its like become empty, the instance's own and
+    counted as its memory. Everything else of the host keeps its permissions. Returns whether /proc could be reduced to the
+    instance's own processes. Raises PermissionError where namespaces are not permitted; then nothing has changed.
     """
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWIPC), "unshare")
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     visible = {**visible, **{os.path.realpath(path): writable for path, writable in visible.items()}}
     covers = {os.path.realpath(path) for path in [*hidden, *SHARED_FOLDERS] if os.path.isdir(path)}
-    covers |= {blocked for path in visible if (blocked := _first_impassable(path, uid))}
+    covers |= {blocked for path in [*visible, *links] if (blocked := _first_impassable(path, uid))}
     sources = {path: os.open(path, os.O_PATH) for path in visible}
     visible[SOCKET_FOLDER] = True
     sources[SOCKET_FOLDER] = os.open(socket_folder, os.O_PATH)
@@ -57,6 +59,10 @@ def enter_private_view(uid: int, visible: dict[str, bool], hidden: list[str], so
             covered.append(path)
         if path in visible:
             _show(sources[path], path, visible[path])
+    for path, target in links.items():
+        if not os.path.lexists(path):
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            os.symlink(target, path)
     for path in covered:
         _finish_cover(path)
     for descriptor in sources.values():
@@ -93,16 +99,47 @@ def is_reachable(path: str, uid: int) -> bool:
     return _first_impassable(path, uid) == "" and _first_impassable(os.path.realpath(path), uid) == ""
 
 
-def interpreter_paths(python: str) -> list[str]:
-    """Folders a virtual environment's interpreter needs: the environment, and each installation its links lead through."""
-    folders = []
-    link = os.path.abspath(python)
-    for _ in range(40):  # as many links as the kernel would follow
-        folders.append(os.path.dirname(os.path.dirname(link)))
-        if not os.path.islink(link):
-            break
-        link = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
-    return [folder for folder in dict.fromkeys(folders) if folder != "/"]
+def interpreter_needs(python: str) -> tuple[list[str], dict[str, str]]:
+    """What must be visible for an environment's interpreter to run: folders or files, and single links with their targets.
+
+    A link chain may lead through folders that hold far more than Python (a home's bin); of those only the link is named.
+    """
+    paths: list[str] = []
+    links: dict[str, str] = {}
+    for start in (os.path.abspath(python), _base_interpreter(python)):
+        path = start
+        for _ in range(40):  # as many links as the kernel would follow
+            prefix = os.path.dirname(os.path.dirname(path))
+            if prefix != "/" and _is_installation(prefix):
+                paths.append(prefix)
+            elif os.path.islink(path):
+                links[path] = os.readlink(path)
+            elif os.path.exists(path):
+                paths.append(path)
+            if not os.path.islink(path):
+                break
+            path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+    return list(dict.fromkeys(paths)), links
+
+
+def _base_interpreter(python: str) -> str:
+    """The interpreter a virtual environment was made from; `python` itself when it is in none."""
+    prefix = os.path.dirname(os.path.dirname(os.path.abspath(python)))
+    try:
+        with open(os.path.join(prefix, "pyvenv.cfg")) as file:
+            settings = dict(line.split("=", 1) for line in file if "=" in line)
+    except FileNotFoundError:
+        return os.path.abspath(python)
+    home = {key.strip(): value.strip() for key, value in settings.items()}.get("home", os.path.dirname(python))
+    return os.path.join(home, os.path.basename(os.path.realpath(python)))
+
+
+def _is_installation(prefix: str) -> bool:
+    if os.path.exists(os.path.join(prefix, "pyvenv.cfg")):
+        return True
+    library = os.path.join(prefix, "lib")
+    names = os.listdir(library) if os.path.isdir(library) else []
+    return any(name.startswith("python3") and os.path.exists(os.path.join(library, name, "os.py")) for name in names)
 
 
 def _first_impassable(path: str, uid: int) -> str:

@@ -40,6 +40,11 @@ class Program:
         """Whether nothing of it runs and supervisord will not start it by itself."""
         return self.state in ("STOPPED", "EXITED", "FATAL")
 
+    @property
+    def may_be_stopped(self) -> bool:
+        """Whether it runs, or will, and has not been asked to stop."""
+        return self.state in ("STARTING", "RUNNING", "BACKOFF")
+
 
 class Supervisor:
     """A client of one supervisord. Safe to share between threads and after fork: each call opens its own connection."""

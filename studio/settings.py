@@ -160,5 +160,7 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} [{process}] {name} - {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # probes are requests too; one line each would drown everything else
+    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []

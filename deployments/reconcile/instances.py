@@ -19,6 +19,7 @@ from deployments.probes import Answer, probe_many
 from deployments.signals import instances_changed
 from deployments.spec import Probe
 from workspaces.lifecycle import move
+from workspaces.services.environments import environment_variables
 from workspaces.staging import Staged
 
 _S = Instance.State
@@ -46,7 +47,7 @@ def request(deployment: Deployment, revision: Revision) -> Instance:
 
 def spec_for(instance: Instance, revision: Revision, staged: Staged) -> InstanceSpec:
     """What the driver is to start. `WORKER_COUNT` of the user decides how many processes serve, as in Azure."""
-    variables = dict(revision.environment_variables)
+    variables = environment_variables(revision.environment_version) | dict(revision.environment_variables)
     workers = variables.get("WORKER_COUNT", "1")
     return InstanceSpec(
         name=instance.name,

@@ -107,7 +107,7 @@ def archive_version(
 
 def delete_version(*, version: RegisteredModelVersion | EnvironmentVersion | CodeVersion, by: Any) -> None:
     """Remove a version for good; its name goes with its last version. Raises InUse while a deployment's revision uses it."""
-    users = version.revisions.select_related("deployment__endpoint")[:5]  # type: ignore[union-attr]
+    users = version.revisions.select_related("deployment__endpoint")[:5]
     if users:
         names = ", ".join(sorted({str(revision.deployment) for revision in users}))
         raise InUse(f"{version} is used by {names}.", hint="Delete or update these deployments first, or archive it.")

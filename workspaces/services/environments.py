@@ -32,6 +32,12 @@ def definition(*, conda_file: str, pip_requirements: str) -> EnvironmentSpec:
     return parse_pip_list(pip_requirements)
 
 
+def environment_variables(version: EnvironmentVersion) -> dict[str, str]:
+    """What the conda file's `variables:` sets for every instance."""
+    spec = definition(conda_file=version.conda_file, pip_requirements=version.pip_requirements)
+    return dict(spec.variables)
+
+
 def create_environment_version(
     *,
     workspace: Workspace,

@@ -32,8 +32,8 @@ class _ConcurrentEngine(Engine):
         self.limit = limit
         self.started: dict[Request, tuple[Connection, float]] = {}
 
-    def held(self) -> list[tuple[Connection, Request]]:
-        return [(connection, request) for request, (connection, _) in self.started.items()]
+    def held(self) -> list[tuple[Connection, Request, float]]:
+        return [(connection, request, began_at) for request, (connection, began_at) in self.started.items()]
 
     def wake(self) -> None:
         while self.running < self.limit:

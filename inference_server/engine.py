@@ -90,8 +90,8 @@ class Engine:
         self.is_finished = True
         self.loop.stop()
 
-    def held(self) -> list[tuple[Connection, Request]]:
-        """Requests inside run() now."""
+    def held(self) -> list[tuple[Connection, Request, float]]:
+        """Requests inside run() now, each with the time (monotonic) it began."""
         return []
 
 
@@ -142,8 +142,8 @@ class InlineEngine(Engine):
         self._is_scheduled = self._is_waiting = False
         self._late_stream: tuple[Connection, Request, Answer] | None = None
 
-    def held(self) -> list[tuple[Connection, Request]]:
-        return [self.current] if self.current is not None else []
+    def held(self) -> list[tuple[Connection, Request, float]]:
+        return [(*self.current, self.run_started_at)] if self.current is not None else []
 
     def serve(self) -> None:
         self.turn.acquire()

@@ -29,11 +29,11 @@ from inference_server.settings import Settings
 
 EXIT_SCRIPT_FAILED = 3
 EXIT_HUNG = 4
-TICK_SECONDS = 1.0
+TICK_SECONDS = 0.5
 FLUSH_AFTER_SECONDS = 0.05
 DRAIN_STEP_SECONDS = 0.01
 SILENT_CLIENT_SECONDS = 0.25
-HANG_GRACE_SECONDS = 1.0
+HANG_GRACE_SECONDS = 0.5
 ACCEPTS_PER_TURN = 16
 TRACEBACK_SIGNAL = signal.SIGRTMIN + 7
 
@@ -190,18 +190,14 @@ class Worker:
         if not started_at or now - started_at < limit or self._hung_since:
             return
         self._hung_since = now
-        runner = self.engine.runner
         log.line(f"run() ignores its timeout after {now - started_at:.1f} s; this worker is replaced", "E", now=True)
         faulthandler.dump_traceback(all_threads=True)
-        for connection, request in self.engine.held():
-            answer = runner.timed_out(request)
+        for connection, request, began_at in self.engine.held():
             connection.closes_after_answer = True
-            connection.answer(answer)
+            connection.answer(self.engine.runner.timed_out(request) if now - began_at >= limit else _being_replaced())
         for connection, _ in list(self.engine.queue):
-            answer = outputs.message(503, "The instance is replacing a hung worker; try again.")
-            answer.headers.append(("Retry-After", "1"))
             connection.closes_after_answer = True
-            connection.answer(answer)
+            connection.answer(_being_replaced())
         self.engine.queue.clear()
         log.flush()
         self.loop.call_later(0.1, os._exit, EXIT_HUNG)
@@ -323,6 +319,12 @@ class Worker:
     def log_disconnect(self, request: Request) -> None:
         """The line of a request whose client left before its answer was complete."""
         log.line(f"{_line_start(request)} 499 {_ms(request)} 0", request_id=request.request_id)
+
+
+def _being_replaced() -> Answer:
+    answer = outputs.message(503, "The instance is replacing a hung worker; try again.")
+    answer.headers.append(("Retry-After", "1"))
+    return answer
 
 
 def _line_start(request: Request) -> str:

@@ -72,7 +72,7 @@ class Server:
         self.log_path = self.folder / "log"
         self.clients: list[Client] = []
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        root = {"AML_APP_ROOT": str(SCRIPTS)}
+        root = {"AML_APP_ROOT": str(SCRIPTS), "STUDIO_LAME_DUCK_SECONDS": "0.02"}
         entry = ["--entry_script", str(SCRIPTS / script)] if script else []
         where = ["--port", str(port)] if port else [] if "--socket" in flags else ["--socket", self.socket_path]
         command = [python, str(MAIN), *entry, *where, *flags]

@@ -207,7 +207,7 @@ def test_preloaded_workers_share_one_init_and_are_replaced_from_it(serve):
     os.kill(pid, signal.SIGKILL)
     server.logged("ended: signal SIGKILL")
     eventually(lambda: server.log.count("ready for serving") == 3, "the replacement")
-    assert server.do("pid").json[1] == started_in
+    assert server.until_ready().do("pid").json[1] == started_in
     server.process.send_signal(signal.SIGTERM)
     assert server.exit_code() == 0
 

@@ -55,8 +55,8 @@ def check_quota(*, instance_type: InstanceType, count: int, leaving_out: Deploym
         return
     reserved = instances_with_reserve(count, skips_reserve=instance_type.skips_reserve)
     raise OutOfQuota(
-        f"{count} × {instance_type.name} need {needed:f} vCPU ({reserved} instances with the reserve of 20 % × "
-        f"{instance_type.vcpu.normalize():f} vCPU); {quota.free:f} of {quota.limit:f} are free.",
+        f"{count} × {instance_type.name} need {needed.normalize():f} vCPU ({reserved} instances with the reserve of 20 % × "
+        f"{instance_type.vcpu.normalize():f} vCPU); {quota.free.normalize():f} of {quota.limit:f} are free.",
         hint="Choose a smaller instance type or fewer instances, delete what is not used, or raise STUDIO_QUOTA_VCPU.",
         field="instance_type",
     )

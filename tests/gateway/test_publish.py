@@ -67,13 +67,14 @@ def test_deployments_and_instances_come_and_go_under_load_without_a_failed_reque
 
 def test_a_draining_instance_finishes_what_it_has_and_gets_nothing_new(gateway: World) -> None:
     instances = [gateway.instance(f"blue-{number}") for number in range(2)]
-    blue = gateway.deployment("blue", *instances)
+    blue = gateway.deployment("blue", *instances, request_timeout_ms=60_000)
     endpoint = gateway.endpoint("churn", blue, traffic={"blue": 100})
     gateway.publish(endpoint)
     until(lambda: gateway.admin.deployment_health()["churn__blue"].healthy == 2, "both are ready")
+    release = gateway.home / "release"
 
     with concurrent.futures.ThreadPoolExecutor(4) as callers:
-        slow = [callers.submit(gateway.call, "churn", "/score?seconds=1.5") for _ in range(4)]
+        slow = [callers.submit(gateway.call, "churn", f"/score?until={release}") for _ in range(4)]
         until(lambda: all(i.counts()["in_flight"] == 2 for i in instances), "both are busy")
         draining = replace(instances[0].target, draining=True)
         drained = dataclasses.replace(blue, instances=(draining, instances[1].target))
@@ -81,6 +82,7 @@ def test_a_draining_instance_finishes_what_it_has_and_gets_nothing_new(gateway: 
 
         assert {gateway.call("churn").json()["instance"] for _ in range(20)} == {"blue-1"}
         assert gateway.admin.former_requests("churn__blue") == 4
+        release.touch()
         assert [answer.result().status_code for answer in slow] == [200] * 4
         until(lambda: gateway.admin.former_requests("churn__blue") == 0, "what began before the change has ended")
     seen = {(host.name, host.draining) for host in gateway.admin.instances() if host.cluster == "churn__blue"}
@@ -88,15 +90,17 @@ def test_a_draining_instance_finishes_what_it_has_and_gets_nothing_new(gateway: 
 
 
 def test_a_removed_deployment_finishes_what_it_has(gateway: World) -> None:
-    blue = gateway.deployment("blue", gateway.instance("blue-0"))
+    blue = gateway.deployment("blue", gateway.instance("blue-0"), request_timeout_ms=60_000)
     endpoint = gateway.endpoint("churn", blue, traffic={"blue": 100})
     gateway.publish(endpoint)
+    release = gateway.home / "release"
     with concurrent.futures.ThreadPoolExecutor(1) as callers:
-        slow = callers.submit(gateway.call, "churn", "/score?seconds=1.5")
+        slow = callers.submit(gateway.call, "churn", f"/score?until={release}")
         until(lambda: gateway.upstreams[0].counts()["in_flight"] == 1, "it is busy")
         result = gateway.publish()
         assert result.leftover_clusters == ("churn__blue",)
         assert gateway.call("churn").status_code == 404
+        release.touch()
         assert slow.result().status_code == 200
     result = gateway.publish()
     assert (result.leftover_clusters, result.changed) == ((), True)

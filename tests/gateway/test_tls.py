@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,41 +9,16 @@ from pathlib import Path
 import httpx
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.gateway.certificates import write_certificate
 from tests.gateway.world import World, free_port, key_of, until, world
 
 pytestmark = pytest.mark.envoy
 
 
-def _certificate(folder: Path, organisation: str) -> None:
-    """A certificate for localhost that vouches for itself, as chain.pem and key.pem."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "chain.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-
-
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[World]:
-    _certificate(tmp_path, "first")
+    write_certificate(tmp_path / "chain.pem", tmp_path / "key.pem", "first")
     fields = {
         "https_port": free_port(),
         "studio_tls_port": free_port(),
@@ -117,9 +91,11 @@ def _handshake(secured: World, trust: ssl.SSLContext) -> x509.Certificate:
 
 
 def test_a_new_certificate_is_in_force_after_a_publish(secured: World) -> None:
-    assert secured.options.certificate_file is not None
+    chain, key = secured.options.certificate_file, secured.options.private_key_file
+    assert chain is not None
+    assert key is not None
     trust = ssl._create_unverified_context()
     assert "first" in _handshake(secured, trust).subject.rfc4514_string()
-    _certificate(secured.options.certificate_file.parent, "second")
+    write_certificate(chain, key, "second")
     secured.publish()
     until(lambda: "second" in _handshake(secured, trust).subject.rfc4514_string(), "the new certificate is shown")

@@ -1,7 +1,8 @@
 """A small HTTP server on a unix socket that stands in for an instance. Run as a script: `upstream.py SOCKET NAME`.
 
-What it does with a request is asked for in the query: `seconds` before it answers, `status`, `body`, `hang` (never
-answers), `cut` (ends the connection), `header=name:value`. Otherwise it answers what it was sent, as JSON.
+What it does with a request is asked for in the query: `seconds` to wait before the answer, `until` which file exists to
+wait, `status`, `body`, `hang` (no answer ever), `cut` (the connection ends), `header=name:value`. Otherwise it answers
+what it was sent, as JSON.
 `GET /ready` is 503 while the file SOCKET.unready exists. `GET /counts` tells what it has seen.
 """
 
@@ -73,6 +74,8 @@ async def _respond(
         return False
     if "hang" in asked:
         await asyncio.Event().wait()
+    while "until" in asked and not os.path.exists(asked["until"][0]):
+        await asyncio.sleep(0.01)
     if "seconds" in asked:
         await asyncio.sleep(float(asked["seconds"][0]))
     told = {"instance": NAME, "method": method, "path": path, "headers": headers, "bytes": len(body)}

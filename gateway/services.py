@@ -1,0 +1,76 @@
+"""Verbs of this room: bring the rows into force, issue a token."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from deployments.services import routing
+from endpoints import services as endpoint_services
+from endpoints.models import AuthMode, Endpoint
+from gateway.admin import Admin
+from gateway.configured import gateway_options, publisher, token_issuer
+from gateway.publish import PublishResult
+from gateway.queries import WantedRoutes, wanted_routes
+from gateway.routes import InstanceTarget, cluster_name
+from studio.lib.errors import BadRequest
+
+TOKEN_LIFETIME = datetime.timedelta(hours=1)
+# A caller renews a token when this part of its life is over.
+REFRESH_AFTER = datetime.timedelta(minutes=50)
+
+
+@dataclass(frozen=True)
+class IssuedToken:
+    """Opens one endpoint until `expires_at`."""
+
+    token: str
+    expires_at: datetime.datetime
+    refresh_after: datetime.datetime
+
+
+def publish_routes() -> PublishResult:
+    """Bring what the rows want into force, and tell the rooms below what Envoy has confirmed.
+
+    The rows are read when no other process publishes, so the newest ones win. Twice is the same as once.
+    """
+    with publisher().turn() as turn:
+        wanted = wanted_routes()
+        result = turn.publish(wanted.table)
+        if result.accepted:
+            _tell(wanted, result, Admin(gateway_options().admin_socket))
+    return result
+
+
+def issue_token(*, endpoint: Endpoint) -> IssuedToken:
+    """A new token for an endpoint with auth mode aml_token. Raises BadRequest for one with keys."""
+    if endpoint.auth_mode != AuthMode.AML_TOKEN:
+        raise BadRequest(f"Endpoint '{endpoint.name}' uses keys; tokens are for auth mode aml_token.")
+    now = timezone.now()
+    token = token_issuer().make(
+        endpoint.name, now=now.timestamp(), lifetime_seconds=int(TOKEN_LIFETIME.total_seconds())
+    )
+    return IssuedToken(token, now + TOKEN_LIFETIME, now + REFRESH_AFTER)
+
+
+def _tell(wanted: WantedRoutes, result: PublishResult, admin: Admin) -> None:
+    traffic, draining = set[str](), set[str]()
+    for endpoint in wanted.table.endpoints:
+        for deployment in endpoint.deployments:
+            traffic |= {instance.name for instance in deployment.serving}
+            going = [instance for instance in deployment.instances if instance.draining]
+            if going:
+                draining |= _still_answering(endpoint.name, deployment.name, going, admin)
+    for cluster in result.leftover_clusters:
+        draining |= wanted.instances.get(cluster, frozenset())
+    routing.note_published(traffic=traffic, draining=draining - traffic)
+    endpoint_services.note_published(versions=wanted.versions, gone=wanted.gone)
+
+
+def _still_answering(endpoint: str, deployment: str, going: list[InstanceTarget], admin: Admin) -> set[str]:
+    """Which request ends on which former instance is not known, so all that drain wait for the last."""
+    clusters = (cluster_name(endpoint, deployment), cluster_name(endpoint, deployment, mirror=True))
+    busy = any(admin.former_requests(cluster) > 0 for cluster in clusters)
+    return {instance.name for instance in going} if busy else set()

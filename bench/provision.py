@@ -1,4 +1,7 @@
-"""From `create_deployment` to the first 200 through the gateway, warm environment. `python -m bench.provision [--home DIR] [--times 5]`"""
+"""From `create_deployment` to the first 200 through the gateway, warm environment.
+
+`python -m bench.provision [--home DIR] [--times 5]`
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("studio.health_urls")),
     path("", include("studio.pages.urls")),
     path("", include("workspaces.urls")),
     path("", include("endpoints.urls")),

@@ -57,9 +57,8 @@ def relative_text(at: datetime, now: datetime) -> str:
         return "just now"
     if distance > 30 * DAY_SECONDS:
         return f"{at:%-d %b %Y}"
-    for unit_seconds, unit in ((DAY_SECONDS, "d"), (HOUR_SECONDS, "h"), (MINUTE_SECONDS, "min"), (1, "s")):
-        if distance >= unit_seconds:
-            break
+    units = ((DAY_SECONDS, "d"), (HOUR_SECONDS, "h"), (MINUTE_SECONDS, "min"), (1, "s"))
+    unit_seconds, unit = next(found for found in units if distance >= found[0])
     amount = f"{int(distance // unit_seconds)} {unit}"
     return f"{amount} ago" if seconds > 0 else f"in {amount}"
 

@@ -100,12 +100,6 @@ def deployment_colour(name: str, among: Iterable[str] | int) -> str:
 
 
 @register.filter
-def words(text: str) -> list[str]:
-    """The words of a text."""
-    return text.split()
-
-
-@register.filter
 def target_icon(kind: str) -> str:
     """The icon of a kind of target, as named by heroicons."""
     return _ICONS.get(kind, "bolt")

@@ -1,0 +1,32 @@
+"""The cast of every story: alice owns the workspace, dana works in it, bob only reads, charlie is a stranger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from workspaces.models import Role, Workspace
+
+
+@dataclass(frozen=True)
+class Cast:
+    workspace: Workspace
+    alice: Any
+    bob: Any
+    charlie: Any
+    dana: Any
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    # imported here: tests that need no Django settings should not pay for loading the models
+    from tests.factories import make_member, make_user, make_workspace
+
+    alice, bob, charlie, dana = (make_user(name) for name in ("alice", "bob", "charlie", "dana"))
+    workspace = make_workspace("risk", owner=alice)
+    make_member(workspace, bob, Role.READER)
+    make_member(workspace, dana, Role.DATA_SCIENTIST)
+    make_workspace("elsewhere", owner=charlie)
+    return Cast(workspace, alice, bob, charlie, dana)

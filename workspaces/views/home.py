@@ -1,0 +1,57 @@
+"""A workspace's first page: what serves, what there is to serve with, what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from studio.lib.formats import tone_of
+from workspaces import queries
+from workspaces.models import Workspace
+
+ENDPOINTS_SHOWN = 6
+ASSETS_SHOWN = 5
+
+
+@require_GET
+def home(request: HttpRequest, ws: str) -> HttpResponse:
+    workspace = queries.get_workspace_for(request.user, ws)
+    cards = endpoint_cards(workspace)
+    context = {
+        "workspace": workspace,
+        "cards": cards,
+        "endpoint_count": workspace.endpoints.count(),
+        "models": queries.models_in(workspace)[:ASSETS_SHOWN],
+        "environments": queries.environments_in(workspace).filter(is_curated=False)[:ASSETS_SHOWN],
+        "activities": queries.activities_in(workspace, most=8),
+        "is_settled": not any(tone_of(card["endpoint"].state) == "busy" or card["is_busy"] for card in cards),
+    }
+    template = "workspaces/home.html" + ("#endpoints" if request.htmx else "")  # type: ignore[attr-defined]
+    return render(request, template, context)
+
+
+def endpoint_cards(workspace: Workspace) -> list[dict[str, Any]]:
+    """The endpoints changed last: each with its deployments, traffic, and ready and wanted instances."""
+    ready = dict(
+        workspace.instances.filter(state="Ready").values_list("endpoint_name").annotate(count=Count("pk")).order_by()
+    )
+    cards = []
+    for endpoint in workspace.endpoints.order_by("-updated_at").prefetch_related("deployments")[:ENDPOINTS_SHOWN]:
+        deployments = list(endpoint.deployments.all())
+        traffic = endpoint.traffic_versions.first()
+        cards.append(
+            {
+                "endpoint": endpoint,
+                "names": [deployment.name for deployment in deployments],
+                "percents": traffic.percents if traffic else {},
+                "ready": ready.get(endpoint.name, 0),
+                "wanted": sum(deployment.wanted_instance_count for deployment in deployments),
+                "failed": [deployment for deployment in deployments if deployment.state == "Failed"],
+                "is_busy": any(tone_of(deployment.state) == "busy" for deployment in deployments),
+            }
+        )
+    return cards

@@ -15,12 +15,15 @@ import time
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
-from types import FrameType
+from urllib.parse import quote
 
 from gateway import sockets
 
 DRAIN_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
+_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+# What Envoy may take to end once it has been told to.
+_LAST_SECONDS = 5.0
 _BUSY = r"^http\.(scoring|studio)\.downstream_rq_active$"
 
 
@@ -56,52 +59,50 @@ class Watch:
     def __init__(self, directory: Path, *, drain_seconds: float) -> None:
         self._admin = directory / "admin.sock"
         self._drain_seconds = drain_seconds
-        self._stops = 0
-        self._envoy = subprocess.Popen(envoy_command(directory), preexec_fn=_die_with_parent)
+        # Taken one by one below, so none arrives where nobody expects it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, signal.SIGCHLD})
+        self._envoy = subprocess.Popen(envoy_command(directory), preexec_fn=_prepare_envoy)
 
     def run(self) -> int:
         """Until Envoy has ended. Its exit code, or 0 when it was asked to stop."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, self._stop)
-        while True:
-            try:
-                code = self._envoy.wait(timeout=None if not self._stops else 0.05)
-            except subprocess.TimeoutExpired:
-                continue
-            except _StopRequested:
-                self._drain_and_end()
-                continue
-            # A mirrored request that still waits makes Envoy 1.40 abort at exit; asked to stop, any end is a good one.
-            return 0 if self._stops else code
+        while self._envoy.poll() is None:
+            if signal.sigwait({*_STOP_SIGNALS, signal.SIGCHLD}) in _STOP_SIGNALS:
+                self._stop()
+                # A mirrored request that still waits makes Envoy 1.40 abort at exit; asked to stop, any end is a good one.
+                return 0
+        return self._envoy.returncode
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stops += 1
-        if self._stops == 1:
-            raise _StopRequested
-        self._envoy.kill()
-
-    def _drain_and_end(self) -> None:
+    def _stop(self) -> None:
         """Plain SIGTERM would cut off what is being answered."""
         deadline = time.monotonic() + self._drain_seconds
         try:
             sockets.request(self._admin, "POST", "/drain_listeners?graceful")
-            while time.monotonic() < deadline and self._envoy.poll() is None and self._is_busy():
-                time.sleep(0.05)
+            while time.monotonic() < deadline and self._is_busy() and not _asked_again(0.05):
+                pass
         except (OSError, HTTPException) as error:
             print(f"Envoy could not be drained: {error}", file=sys.stderr, flush=True)
-        if self._envoy.poll() is None:
-            self._envoy.terminate()
+        self._envoy.terminate()
+        deadline = time.monotonic() + _LAST_SECONDS
+        while self._envoy.poll() is None:
+            if _asked_again(0.05) or time.monotonic() > deadline:
+                self._envoy.kill()
+                self._envoy.wait()
 
     def _is_busy(self) -> bool:
-        _, body = sockets.request(self._admin, "GET", f"/stats?filter={_BUSY.replace('|', '%7C')}")
+        if self._envoy.poll() is not None:
+            return False
+        _, body = sockets.request(self._admin, "GET", f"/stats?filter={quote(_BUSY)}")
         return any(int(line.rpartition(": ")[2]) > 0 for line in body.decode().splitlines())
 
 
-class _StopRequested(Exception):
-    """The stop signal, brought to where Envoy is waited for."""
+def _asked_again(wait_seconds: float) -> bool:
+    """Wait, or less long when something happens. True when that was one more stop signal."""
+    info = signal.sigtimedwait({*_STOP_SIGNALS, signal.SIGCHLD}, wait_seconds)
+    return info is not None and info.si_signo in _STOP_SIGNALS
 
 
-def _die_with_parent() -> None:
+def _prepare_envoy() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOP_SIGNALS, signal.SIGCHLD})
     # Killed without a chance to stop Envoy, this program must not leave one behind that holds the ports.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils import timezone
 
 from deployments.services import routing
 from endpoints import services as endpoint_services
 from endpoints.models import AuthMode, Endpoint
+from gateway import logs
 from gateway.admin import Admin
 from gateway.configured import gateway_options, publisher, token_issuer
 from gateway.publish import PublishResult
@@ -42,6 +44,14 @@ def publish_routes() -> PublishResult:
         if result.accepted:
             _tell(wanted, result, Admin(gateway_options().admin_socket))
     return result
+
+
+def rotate_logs() -> None:
+    """Begin new logs where the present ones have reached STUDIO_LOG_BYTES. Nothing happens while Envoy does not run."""
+    options = gateway_options()
+    admin = Admin(options.admin_socket)
+    if admin.is_ready():
+        logs.rotate(options, admin, most_bytes=settings.STUDIO_LOG_BYTES)
 
 
 def issue_token(*, endpoint: Endpoint) -> IssuedToken:

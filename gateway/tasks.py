@@ -15,5 +15,6 @@ def publish() -> None:
 
 @shared_task(ignore_result=True)
 def tick_drift() -> None:
-    """Repair what differs between rows, files and Envoy. Does nothing when nothing differs."""
+    """Repair what differs between rows, files and Envoy, and keep logs small. Safe to run twice."""
     services.publish_routes()
+    services.rotate_logs()

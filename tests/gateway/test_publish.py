@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from gateway.errors import RouteTableInvalid
+from gateway.logs import rotate
 from gateway.publish import Publisher, Turn, last_publish
 from gateway.routes import InstanceTarget, RouteTable
 from tests.gateway.world import World, replace, running_load, until, world
@@ -274,3 +275,29 @@ def test_stopping_lets_requests_finish(gateway: World) -> None:
         until(lambda: gateway.upstreams[0].counts()["in_flight"] == 5, "it is busy")
         assert gateway.stop() == 0
         assert [answer.result().status_code for answer in slow] == [200] * 5
+
+
+def test_a_second_stop_signal_ends_it_at_once(gateway: World) -> None:
+    blue = gateway.deployment("blue", gateway.instance("blue-0"), request_timeout_ms=60_000)
+    gateway.publish(gateway.endpoint("churn", blue, traffic={"blue": 100}))
+    with concurrent.futures.ThreadPoolExecutor(1) as callers:
+        cut = callers.submit(gateway.call, "churn", "/score?hang")
+        until(lambda: gateway.upstreams[0].counts()["in_flight"] == 1, "it is busy")
+        assert gateway.envoy is not None
+        gateway.envoy.terminate()
+        assert gateway.envoy.poll() is None
+        assert gateway.stop() == 0
+        assert cut.exception() is not None
+
+
+def test_logs_are_rotated_without_losing_a_line(gateway: World) -> None:
+    blue = gateway.deployment("blue", gateway.instance("blue-0"))
+    gateway.publish(gateway.endpoint("churn", blue, traffic={"blue": 100}))
+    log = gateway.options.access_log
+    with running_load(gateway.load("churn", connections=2)) as load:
+        for _ in range(3):
+            until(lambda: log.exists() and log.stat().st_size > 1000, "something is logged")
+            assert rotate(gateway.options, gateway.admin, most_bytes=1000) == [log]
+    sent = load.by_deployment()["blue"]
+    files = [log, *(log.with_name(f"{log.name}.{number}") for number in (1, 2, 3))]
+    until(lambda: sum(len(file.read_text().splitlines()) for file in files) == sent, "every line is there")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deployments.models import Instance
+from deployments.models import Deployment, Instance, Revision
 from deployments.signals import instances_changed
 from endpoints.models import Endpoint
 from endpoints.services import create_endpoint, delete_endpoint, regenerate_key, set_traffic
@@ -91,10 +91,9 @@ def test_a_draining_instance_is_let_go_when_it_has_answered(installed: World) ->
     endpoint = make_endpoint("churn")
     first = _serving(installed, endpoint, "blue")
     second = installed.instance("blue-1")
-    Instance.objects.filter(pk=first.pk).update(revision=first.revision)
-    make_instance(first.deployment, second.name, second.target.address)
-    first.deployment.serving_revision.request_timeout_ms = 60_000
-    first.deployment.serving_revision.save()
+    deployment = Deployment.objects.get()
+    make_instance(deployment, second.name, second.target.address)
+    Revision.objects.update(request_timeout_ms=60_000)
     give_traffic(endpoint, {"blue": 100})
     services.publish_routes()
     until(lambda: installed.admin.deployment_health()["churn__blue"].healthy == 2, "both are ready")

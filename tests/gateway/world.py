@@ -145,7 +145,7 @@ class World:
         return f"http://127.0.0.1:{self.options.http_port}"
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=DEADLINE_SECONDS, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=DEADLINE_SECONDS, trust_env=False, verify=False, **options)
 
     def call(
         self, endpoint: str, path: str = "/score", *, key: str | None = "", method: str = "POST", **options: Any

@@ -134,7 +134,7 @@ class ThreadEngine(_ConcurrentEngine):
                 written.wait()
                 while connection.is_write_paused and not connection.is_lost:
                     threading.Event().wait(STREAM_STEP_SECONDS)
-            self.worker.log_disconnect(request)
+            say(self.worker.log_disconnect, request)
         except BaseException as error:
             self.runner.stream_failed(request, error)
             say(connection.abort)

@@ -21,6 +21,7 @@ MAX_HEADER_BYTES = 65536
 MAX_PIPELINED = 16
 JOIN_BYTES = 65536
 LINGER_SECONDS = 2.0
+UPGRADE_HEADERS = frozenset(("upgrade", "connection", "http2-settings"))
 
 
 class Connection(asyncio.Protocol):
@@ -65,11 +66,22 @@ class Connection(asyncio.Protocol):
             return
         try:
             self.parser.feed_data(data)
-        except HttpParserUpgrade:
-            self.closes_after_answer = True
+        except HttpParserUpgrade as offer:
+            self._ignore_offer(data[offer.args[0] :])
         except HttpParserError as error:
             if not self.is_refused:
                 self.refuse(400, f"The request is not valid HTTP/1.1: {error}")
+
+    def _ignore_offer(self, rest: bytes) -> None:
+        """Read the request again without its offer to change the protocol: the parser would not read its body."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.refuse(405, "This server is not a proxy.")
+            return
+        kept = [(name, value) for name, value in self.headers.items() if name not in UPGRADE_HEADERS]
+        lines = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in kept)
+        self.parser = HttpRequestParser(self)
+        self.data_received(b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, self.url, lines, rest))
 
     # httptools callbacks
 
@@ -95,7 +107,7 @@ class Connection(asyncio.Protocol):
             self.refuse(431, f"The request line and headers exceed {MAX_HEADER_BYTES} bytes.")
 
     def on_headers_complete(self) -> None:
-        if self.is_refused:
+        if self.is_refused or self.parser.should_upgrade():
             return
         settings = self.worker.settings
         self.deadline = monotonic() + settings.body_timeout_seconds
@@ -117,7 +129,7 @@ class Connection(asyncio.Protocol):
             self.refuse(413, f"The request body exceeds the {settings.max_body_bytes} bytes this deployment accepts.")
 
     def on_message_complete(self) -> None:
-        if self.is_refused:
+        if self.is_refused or self.parser.should_upgrade():
             return
         self.is_receiving = False
         parts = self.parts

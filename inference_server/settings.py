@@ -196,6 +196,23 @@ def _read_config(
     return None, {}
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _limits(source: _Source) -> dict[str, Any]:
+    """The settings that bound what clients may take: bytes, places, seconds."""
+    return {
+        "max_queue": source.whole("STUDIO_MAX_QUEUE", 1024),
+        "max_body_bytes": source.whole("STUDIO_MAX_BODY_BYTES", 0),
+        "drain_seconds": source.number("STUDIO_DRAIN_SECONDS", 30),
+        "lame_duck_seconds": source.number("STUDIO_LAME_DUCK_SECONDS", 0.5),
+        "header_timeout_seconds": source.number("STUDIO_HEADER_TIMEOUT_SECONDS", 60, 0.1),
+        "body_timeout_seconds": source.number("STUDIO_BODY_TIMEOUT_SECONDS", 60, 0.1),
+        "keep_alive_seconds": source.number("STUDIO_KEEP_ALIVE_SECONDS", 3900, 0.1),
+    }
+
+
 def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Read every setting once. Raises SettingInvalid (exit 3) for values, SystemExit(1) for flags."""
     flags = parser().parse_args(list(argv))
@@ -203,11 +220,9 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     script = os.path.realpath(flags.entry_script) if flags.entry_script else environ.get("AZUREML_ENTRY_SCRIPT")
     config_file, values = _read_config(flags.config_file, environ, app_root, script)
     source = _Source(environ, values)
-    origins = flags.access_control_allow_origins or source.text("AML_CORS_ORIGINS") or ""
     separate_health = source.truth("SEPERATE_HEALTH_ENDPOINT", False)
     health_port = flags.health_port or source.whole("HEALTH_PORT", DEFAULT_HEALTH_PORT, 1)
     concurrent = flags.max_concurrent or source.whole("STUDIO_MAX_CONCURRENT", 0)
-    debug_port = source.text("AZUREML_DEBUG_PORT")
     cpu_limit = source.number("STUDIO_CPU_LIMIT", 0)
     return Settings(
         entry_script=script or source.text("AZUREML_ENTRY_SCRIPT"),
@@ -225,24 +240,18 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         preload=source.truth("WORKER_PRELOAD", False),
         scoring_timeout_ms=source.whole("SCORING_TIMEOUT_MS", 3_600_000, 1),
         max_concurrent=concurrent or None,
-        max_queue=source.whole("STUDIO_MAX_QUEUE", 1024),
-        max_body_bytes=source.whole("STUDIO_MAX_BODY_BYTES", 0),
         cpu_limit=cpu_limit or None,
-        drain_seconds=source.number("STUDIO_DRAIN_SECONDS", 30),
-        lame_duck_seconds=source.number("STUDIO_LAME_DUCK_SECONDS", 0.5),
-        header_timeout_seconds=source.number("STUDIO_HEADER_TIMEOUT_SECONDS", 60, 0.1),
-        body_timeout_seconds=source.number("STUDIO_BODY_TIMEOUT_SECONDS", 60, 0.1),
-        keep_alive_seconds=source.number("STUDIO_KEEP_ALIVE_SECONDS", 3900, 0.1),
         log_level=(source.text("AZUREML_LOG_LEVEL") or "INFO").upper(),
         log_request_id=source.truth("STUDIO_LOG_REQUEST_ID", True),
         send_version=source.truth("SERVER_VERSION_LOG_RESPONSE_ENABLED", True),
-        cors_origins=tuple(one.strip() for one in origins.split(",") if one.strip()),
+        cors_origins=_origins(flags.access_control_allow_origins or source.text("AML_CORS_ORIGINS") or ""),
         service_name=source.text("SERVICE_NAME") or "ML service",
         service_version=source.text("SERVICE_VERSION") or "1.0",
         service_path_prefix=source.text("SERVICE_PATH_PREFIX") or "",
         app_insights=source.truth("AML_APP_INSIGHTS_ENABLED", False),
-        debug_port=int(debug_port) if debug_port and debug_port.isdigit() else None,
+        debug_port=source.whole("AZUREML_DEBUG_PORT", 0) or None,
         unknown_keys=tuple(sorted(set(values) - _KNOWN_KEYS)),
+        **_limits(source),
     )
 
 
@@ -281,7 +290,7 @@ def table(settings: Settings) -> list[str]:
         ("Scoring Timeout (ms)", settings.scoring_timeout_ms),
         ("Listening On", where),
         ("Health Port", settings.health_port),
-        ("Application Insights Enabled", "false (not supported: the studio measures by itself)"),
+        ("Application Insights Enabled", False),
         ("CORS", ", ".join(settings.cors_origins) or None),
         ("CPU Share", settings.cpu_limit),
         ("BLAS Threads", os.environ.get("OMP_NUM_THREADS")),

@@ -176,7 +176,11 @@ class Supervisor:
             if not place.pid and now >= place.start_after:
                 self.board.rows[place.at].reset()
                 place.started_at, place.was_ready, place.kill_at = now, False, 0.0
-                place.pid = self._start_worker(place.at)
+                try:
+                    place.pid = self._start_worker(place.at)
+                except OSError as error:
+                    log.line(f"A worker could not be started: {error}; trying again in 1 s", "E", now=True)
+                    place.start_after = now + 1.0
 
     def _start_worker(self, at: int) -> int:
         if self.nursery is not None and self.nursery.can_fork:
@@ -316,6 +320,10 @@ def main(argv: Sequence[str]) -> int:
         print(line)
     for name in settings.unknown_keys:
         log.line(f"The configuration file has an unknown key {name!r}, which is ignored", "W")
+    if settings.app_insights:
+        log.line(
+            "AML_APP_INSIGHTS_ENABLED has no effect here; requests are measured at the gateway and in /metrics", "W"
+        )
     if settings.model_dir is None:
         log.line("AZUREML_MODEL_DIR is not set: the script gets no model directory")
     try:

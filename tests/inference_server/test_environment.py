@@ -111,3 +111,14 @@ def test_a_swagger_file_of_the_user_wins(serve, tmp_path):
     assert server.ask("GET", "/swagger.json?version=3").json == {"openapi": "mine"}
     assert server.ask("GET", "/swagger.json?version=2").json["swagger"] == "2.0"
     server.logged(r"swagger2\.json is not used as API document")
+
+
+def test_threads_may_stream_and_a_leaving_reader_ends_it(serve):
+    server = serve("raw.py", "--max_concurrent", "2").until_ready()
+    assert server.ask("GET", "/score?do=stream&n=3000").body.endswith(b"part 2999\n")
+    client = server.client()
+    client.request("GET", "/score?do=stream&n=100000&pause=0.01", headers={"x-request-id": "bored"})
+    client.getresponse().readline()
+    client.close()
+    server.logged(r"499 .*request_id=bored")
+    eventually(lambda: server.metric("inference_requests_in_flight") == 0, "the end of the stream")

@@ -171,3 +171,14 @@ def test_long_waits_do_not_delay_a_quick_answer_for_long(server):
     assert server.ask("GET", "/").status == 200
     assert time.monotonic() - started_at < 0.3
     assert {client.getresponse().status for client in clients} == {200}
+
+
+def test_an_offer_to_upgrade_is_ignored(server):
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    with server.raw_socket() as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + offer + b"\r\n")
+        assert sock.recv(1000).endswith(b"Healthy")
+        sock.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\n" + offer + b"Content-Length: 9\r\n\r\n" + b'{"a": 12}')
+        assert sock.recv(1000).endswith(b'{"a":12}')
+        sock.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert read_until_closed(sock).startswith(b"HTTP/1.1 405")

@@ -217,3 +217,39 @@ def test_preloading_steps_back_when_init_leaves_threads(serve):
     pid, started_in = server.ask("POST", "/score", "x").json
     assert pid == started_in
     server.logged("init\\(\\) left 1 threads running")
+
+
+def test_a_worker_without_a_sign_of_life_is_replaced_but_a_slow_one_is_not(serve):
+    server = serve("score.py", WORKER_TIMEOUT="1").until_ready()
+    client = server.client()
+    before = client.ask("POST", "/score", '{"do": "pid"}').json
+    assert client.ask("POST", "/score", '{"do": "sleep", "seconds": 2.5}').status == 200
+    for _ in range(100):  # quick calls bring the engine to call run() within its loop
+        client.ask("POST", "/score", "{}")
+    assert client.ask("POST", "/score", '{"do": "sleep", "seconds": 2.5}').status == 200
+    assert client.ask("POST", "/score", '{"do": "pid"}').json == before
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        client.ask("POST", "/score", '{"do": "hold_interpreter"}')
+    server.logged(r"no sign of life for .*WORKER_TIMEOUT")
+    eventually(lambda: server.ask("GET", "/ready").status == 200, "a new worker")
+
+
+def test_a_hang_in_one_thread_fails_that_request_and_sends_the_others_away(serve):
+    server = serve("score.py", "--max_concurrent", "2", SCORING_TIMEOUT_MS="600").until_ready()
+    hung, other = server.client(), server.client()
+    hung.request("POST", "/score", b'{"do": "deadlock_in_c"}')
+    eventually(lambda: server.metric("inference_requests_in_flight") == 1, "the hang")
+    answer = hung.getresponse()
+    assert (answer.status, b"Scoring timeout" in answer.read()) == (500, True)
+    server.logged("this worker is replaced")
+    eventually(lambda: server.metric("inference_worker_restarts_total") == 1, "a replacement")
+    eventually(lambda: server.ask("GET", "/ready").status == 200, "a new worker")
+    assert other.ask("POST", "/score", "{}").status == 200
+
+
+def test_interrupt_from_the_keyboard_stops_like_sigterm(serve):
+    server = serve("score.py", "--worker_count", "2").until_ready()
+    for pid in [*server.worker_pids(), server.process.pid]:  # a terminal signals the whole group
+        os.kill(pid, signal.SIGINT)
+    assert server.exit_code(10) == 0
+    assert "ended: signal" not in server.log

@@ -6,6 +6,7 @@ says it whenever it has queued something.
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -37,6 +38,17 @@ class Heartbeat(bootsteps.StartStopStep):
 
 
 app.steps["consumer"].add(Heartbeat)
+
+
+class WithoutTicks(logging.Filter):
+    """Ticks come every other second; the log is for what somebody has asked for, and for what went wrong."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO or ".tick_" not in record.getMessage()
+
+
+for _name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+    logging.getLogger(_name).addFilter(WithoutTicks())
 
 
 @beat_init.connect(weak=False)

@@ -37,7 +37,7 @@ WORKERS = (
     Worker("operations", threads=8, stop_seconds=8),
     Worker("ticks", threads=4, stop_seconds=5),
     # Builds take minutes: with threads of their own they hold up nothing else. A build cut short is resumed.
-    Worker("builds", threads=2, stop_seconds=1),
+    Worker("builds", threads=2, stop_seconds=3),
 )
 
 

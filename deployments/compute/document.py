@@ -27,7 +27,7 @@ def check_paths(spec: InstanceSpec, places: Places, needs_other_user: bool) -> N
             raise SpecRefused(f"The path {str(path)!r} is relative; an instance has no folder to start from.")
         if not path.exists():
             raise SpecRefused(f"{path} does not exist on this machine.")
-    if not os.access(spec.python, os.X_OK) or spec.python.is_dir():
+    if not os.access(spec.python, os.X_OK, effective_ids=True) or spec.python.is_dir():
         raise SpecRefused(
             f"{spec.python} is not an interpreter: it cannot be executed.", hint="Build the environment again."
         )

@@ -86,7 +86,8 @@ def test_a_version_2_group_that_may_not_have_children_is_passed_over(tmp_path: P
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_version_2_groups_that_cannot_be_written_bound_nothing(tmp_path: Path) -> None:
     hierarchies = pretend_version_2(tmp_path, "studio.service")
-    (tmp_path / "studio.service" / "cgroup.subtree_control").chmod(0o444)
+    for folder in (make_files(tmp_path), tmp_path / "studio.service"):
+        (folder / "cgroup.subtree_control").chmod(0o444)
     groups, applied = limits.create(hierarchies, "family", "i-1", {"memory": 5e8})
     assert groups == {}
     assert applied["memory"].startswith("none: the memory control group cannot be written")

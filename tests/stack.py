@@ -89,6 +89,11 @@ class Studio:
         except httpx.TransportError:
             return False
 
+    def failing(self) -> list[str]:
+        """The parts that are not up, as far as the studio itself can tell."""
+        parts = self.client.get("/healthz").json()["parts"]
+        return [part for part, found in parts.items() if found != "ok"]
+
     # --- what a test talks to
 
     @property

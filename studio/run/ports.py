@@ -20,7 +20,7 @@ def check_ports(bind: str, ports: Mapping[str, int]) -> None:
     _check_distinct(ports)
     troubles = [trouble for name, port in ports.items() if (trouble := _trouble(bind, name, port))]
     if troubles:
-        names = ", ".join(f"{name}=…" for name, port in ports.items() if _trouble(bind, name, port))
+        names = " ".join(f"{name}=…" for name, port in ports.items() if _trouble(bind, name, port))
         raise StartRefused(" ".join(troubles), hint=f"Stop what uses it, or choose another port: {names} make run")
 
 

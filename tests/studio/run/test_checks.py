@@ -19,7 +19,6 @@ from studio.checks import TAG
         ("STUDIO_DOMAIN", "exa_mple", "studio.E005"),
         ("ALLOWED_HOSTS", ["elsewhere.example"], "studio.E006"),
         ("FIELD_ENCRYPTION_KEY", b"short", "studio.E007"),
-        ("DATABASES", {"default": {"ENGINE": "django.db.backends.mysql"}}, "studio.E008"),
         ("REDIS_URL", "amqp://localhost", "studio.E009"),
         ("DEBUG", True, "studio.W001"),
     ],
@@ -31,6 +30,11 @@ def test_a_setting_that_cannot_work_is_named_with_a_way_out(
     found = [problem for problem in run_checks(tags=[TAG]) if problem.id == identifier]
     assert len(found) == 1
     assert found[0].hint
+
+
+def test_a_database_of_another_kind_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.mysql")
+    assert [problem.id for problem in run_checks(tags=[TAG])] == ["studio.E008"]
 
 
 def test_the_defaults_are_in_order() -> None:

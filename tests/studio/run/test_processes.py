@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,7 +43,7 @@ def test_only_processes_started_for_this_home_are_found(started: list[subprocess
 def test_what_does_not_stop_when_asked_is_killed(started: list[subprocess.Popen[bytes]]) -> None:
     stubborn = _start(started, STUBBORN)
     end([stubborn], patience_seconds=0.3)
-    assert started[0].wait(10) == -signal.SIGKILL
+    assert not stubborn.is_running()
 
 
 def test_ending_what_has_ended_is_no_error(started: list[subprocess.Popen[bytes]]) -> None:

@@ -99,10 +99,9 @@ def test_a_killed_part_comes_back(studio: Studio, part: str) -> None:
 
 def test_health_names_the_part_that_is_down(studio: Studio) -> None:
     studio.supervisor.stop("beat")
-    studio.until(lambda: not studio.is_healthy())
+    studio.until(lambda: studio.failing() == ["beat"])
     answer = studio.client.get("/healthz")
     assert answer.status_code == 503
-    assert [part for part, found in answer.json()["parts"].items() if found != "ok"] == ["beat"]
     assert "logs/beat.log" in answer.json()["parts"]["beat"]
     studio.supervisor.start("beat")
     studio.until(studio.is_healthy)

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from workspaces.models import Role, Workspace
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folder_of_collected_static_files() -> None:
+    """Tests serve static files from the sources; the middleware wants the folder to exist all the same."""
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass(frozen=True)

@@ -122,10 +122,18 @@ def changes(activity: Any) -> list[tuple[str, Any, Any]]:
     """What an activity changed: (what, before, after), without what stayed the same."""
     names = [*activity.before, *(name for name in activity.after if name not in activity.before)]
     found = [(name, activity.before.get(name), activity.after.get(name)) for name in names]
-    return [(name.replace("_", " "), _plain(old), _plain(new)) for name, old, new in found if old != new]
+    return [(_label(name), _plain(name, old), _plain(name, new)) for name, old, new in found if old != new]
 
 
-def _plain(value: Any) -> str:
+def _label(name: str) -> str:
+    return "SHA-256" if name == "sha256" else name.removesuffix("_bytes").replace("_", " ")
+
+
+def _plain(name: str, value: Any) -> str:
+    if name.endswith("_bytes") and isinstance(value, int):
+        return formats.bytes_text(value)
+    if name == "sha256":
+        return short_hash(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item}" for key, item in value.items()) or "nothing"
     if isinstance(value, bool):

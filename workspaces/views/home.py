@@ -25,7 +25,7 @@ def home(request: HttpRequest, ws: str) -> HttpResponse:
         "workspace": workspace,
         "cards": cards,
         "endpoint_count": workspace.endpoints.count(),
-        "models": queries.models_in(workspace)[:ASSETS_SHOWN],
+        "models": queries.models_in(workspace).order_by("name")[:ASSETS_SHOWN],
         "environments": queries.environments_in(workspace).filter(is_curated=False)[:ASSETS_SHOWN],
         "activities": queries.activities_in(workspace, most=8),
         "is_settled": not any(tone_of(card["endpoint"].state) == "busy" or card["is_busy"] for card in cards),

@@ -25,7 +25,7 @@ from workspaces.views import versions
 def index(request: HttpRequest, ws: str) -> HttpResponse:
     """`?q=` searches names; `?archived=1` adds models whose versions are all archived."""
     workspace = queries.get_workspace_for(request.user, ws)
-    rows = queries.models_in(workspace)
+    rows = queries.models_in(workspace).order_by("name")
     search, archived = request.GET.get("q", "").strip(), request.GET.get("archived") == "1"
     if search:
         rows = rows.filter(name__icontains=search)

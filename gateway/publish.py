@@ -177,6 +177,8 @@ class Turn:
         return moved, retired
 
     def _retired(self, configuration: Configuration) -> list[Message]:
+        if files.read(self._file(CLUSTERS)) == files.as_bytes(configuration.clusters):
+            return []
         wanted = {cluster["name"] for cluster in configuration.clusters["resources"]}
         present = (_loaded(self._file(CLUSTERS)) or {}).get("resources", [])
         return [cluster for cluster in present if cluster["name"] not in wanted]

@@ -6,11 +6,12 @@ import concurrent.futures
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
 
-from tests.gateway.world import World, until
+from tests.gateway.world import Upstream, World, until
 
 pytestmark = pytest.mark.envoy
 
@@ -97,12 +98,16 @@ def test_a_refusal_before_user_code_keeps_its_status_and_is_tried_elsewhere(gate
 
 def test_twice_the_concurrency_is_admitted_and_the_rest_is_429(gateway: World) -> None:
     instances = [gateway.instance(f"blue-{number}") for number in range(2)]
-    blue = gateway.deployment("blue", *instances, max_concurrent_requests=2)
+    blue = gateway.deployment("blue", *instances, max_concurrent_requests=2, request_timeout_ms=60_000)
     gateway.publish(gateway.endpoint("churn", blue, traffic={"blue": 100}))
     until(lambda: gateway.admin.deployment_health()["churn__blue"].healthy == 2, "both are ready")
 
+    release = gateway.home / "release"
     with concurrent.futures.ThreadPoolExecutor(20) as callers:
-        answers = list(callers.map(lambda _: gateway.call("churn", "/score?seconds=0.7"), range(20)))
+        calls = [callers.submit(gateway.call, "churn", f"/score?until={release}") for _ in range(20)]
+        until(lambda: sum(call.done() for call in calls) == 12, "twelve are refused")
+        release.touch()
+    answers = [call.result() for call in calls]
 
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses == {200: 8, 429: 12}
@@ -162,9 +167,17 @@ def test_a_dead_instance_costs_no_request_that_another_could_serve(gateway: Worl
 
 def test_one_instance_gets_work_while_the_other_is_busy(gateway: World) -> None:
     instances = [gateway.instance(f"blue-{number}") for number in range(2)]
-    blue = gateway.deployment("blue", *instances, max_concurrent_requests=4)
+    blue = gateway.deployment("blue", *instances, max_concurrent_requests=4, request_timeout_ms=60_000)
     gateway.publish(gateway.endpoint("churn", blue, traffic={"blue": 100}))
     until(lambda: gateway.admin.deployment_health()["churn__blue"].healthy == 2, "both are ready")
+    release = gateway.home / "release"
     with concurrent.futures.ThreadPoolExecutor(8) as callers:
-        list(callers.map(lambda _: gateway.call("churn", "/score?seconds=0.5"), range(8)))
+        for number in range(1, 9):
+            callers.submit(gateway.call, "churn", f"/score?until={release}")
+            until(partial(_are_answering, instances, number), f"{number} requests are being answered")
+        release.touch()
     assert [instance.counts()["most_in_flight"] for instance in instances] == [4, 4]
+
+
+def _are_answering(instances: list[Upstream], count: int) -> bool:
+    return sum(instance.counts()["in_flight"] for instance in instances) == count

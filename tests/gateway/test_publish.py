@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import json
 import threading
+from functools import partial
 
 import pytest
 
@@ -13,7 +14,7 @@ from gateway.errors import RouteTableInvalid
 from gateway.logs import rotate
 from gateway.publish import Publisher, Turn, last_publish
 from gateway.routes import InstanceTarget, RouteTable
-from tests.gateway.world import World, replace, running_load, until, world
+from tests.gateway.world import Upstream, World, replace, running_load, until, world
 
 pytestmark = pytest.mark.envoy
 
@@ -75,8 +76,11 @@ def test_a_draining_instance_finishes_what_it_has_and_gets_nothing_new(gateway: 
     release = gateway.home / "release"
 
     with concurrent.futures.ThreadPoolExecutor(4) as callers:
-        slow = [callers.submit(gateway.call, "churn", f"/score?until={release}") for _ in range(4)]
-        until(lambda: all(i.counts()["in_flight"] == 2 for i in instances), "both are busy")
+        slow = []
+        for number in range(1, 5):
+            slow.append(callers.submit(gateway.call, "churn", f"/score?until={release}"))
+            until(partial(_are_answering, instances, number), f"{number} requests are being answered")
+        assert [instance.counts()["in_flight"] for instance in instances] == [2, 2]
         draining = replace(instances[0].target, draining=True)
         drained = dataclasses.replace(blue, instances=(draining, instances[1].target))
         gateway.publish(replace(endpoint, deployments=(drained,)))
@@ -88,6 +92,10 @@ def test_a_draining_instance_finishes_what_it_has_and_gets_nothing_new(gateway: 
         until(lambda: gateway.admin.former_requests("churn__blue") == 0, "what began before the change has ended")
     seen = {(host.name, host.draining) for host in gateway.admin.instances() if host.cluster == "churn__blue"}
     assert seen == {("blue-0", True), ("blue-1", False)}
+
+
+def _are_answering(instances: list[Upstream], count: int) -> bool:
+    return sum(instance.counts()["in_flight"] for instance in instances) == count
 
 
 def test_a_removed_deployment_finishes_what_it_has(gateway: World) -> None:
@@ -268,12 +276,17 @@ def test_publishers_take_turns(gateway: World) -> None:
 
 
 def test_stopping_lets_requests_finish(gateway: World) -> None:
-    blue = gateway.deployment("blue", gateway.instance("blue-0"))
+    blue = gateway.deployment("blue", gateway.instance("blue-0"), request_timeout_ms=60_000)
     gateway.publish(gateway.endpoint("churn", blue, traffic={"blue": 100}))
+    release = gateway.home / "release"
     with concurrent.futures.ThreadPoolExecutor(5) as callers:
-        slow = [callers.submit(gateway.call, "churn", "/score?seconds=1") for _ in range(5)]
+        slow = [callers.submit(gateway.call, "churn", f"/score?until={release}") for _ in range(5)]
         until(lambda: gateway.upstreams[0].counts()["in_flight"] == 5, "it is busy")
-        assert gateway.stop() == 0
+        assert gateway.envoy is not None
+        gateway.envoy.terminate()
+        until(lambda: gateway.call("churn", key=None).headers.get("connection") == "close", "callers are sent away")
+        release.touch()
+        assert gateway.ended() == 0
         assert [answer.result().status_code for answer in slow] == [200] * 5
 
 

@@ -119,7 +119,7 @@ class World:
     # --- Envoy
     def start(self) -> None:
         self.publisher.prepare()
-        self.envoy = subprocess.Popen(command(self.options.directory, drain_seconds=5), cwd=REPOSITORY)
+        self.envoy = subprocess.Popen(command(self.options.directory, drain_seconds=15), cwd=REPOSITORY)
         until(self.admin.is_ready, "Envoy is ready")
 
     def stop(self, *, kill: bool = False) -> int:
@@ -128,6 +128,11 @@ class World:
             self.envoy.kill()
         else:
             self.envoy.terminate()
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end; the exit code."""
+        assert self.envoy is not None
         code = self.envoy.wait(timeout=DEADLINE_SECONDS)
         self.envoy = None
         until(lambda: not self.admin.is_ready(), "Envoy is gone")

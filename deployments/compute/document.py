@@ -75,7 +75,7 @@ def launch_document(spec: InstanceSpec, places: Places, uid: int | None, family:
         "limits": {"memory": spec.memory_limit_bytes, "cpu": spec.cpu_limit, "pids": spec.max_processes},
         "stop_grace_seconds": spec.stop_grace_seconds,
         "socket": places.socket(name),
-        "socket_folder": os.path.join(work, "run"),
+        "socket_folder": places.run(name),
         "visible": {**dict.fromkeys(read_only, False), work: True},
         "links": links,
         "hidden": [places.home],

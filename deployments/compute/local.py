@@ -193,7 +193,7 @@ class LocalDriver:
             os.makedirs(folder, mode=0o700, exist_ok=True)
         uid = self.identities.take(name) if self.identities else None
         work = places.work(name)
-        for folder in (work, *(os.path.join(work, part) for part in ("home", "tmp", "run"))):
+        for folder in (work, os.path.join(work, "home"), os.path.join(work, "tmp"), places.run(name)):
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if uid is not None:
                 os.chown(folder, uid, uid, follow_symlinks=False)

@@ -41,8 +41,12 @@ class Places:
         return os.path.join(self.instances_dir, name, "lock")
 
     def work(self, name: str) -> str:
-        """The one folder below the home that the instance itself may write to."""
+        """Home and scratch folder of the instance: all it may write below the studio's home, but for its socket."""
         return os.path.join(self.instances_dir, name, "work")
+
+    def run(self, name: str) -> str:
+        """Where the instance opens its socket: it may write in it, but cannot put another folder in its place."""
+        return os.path.join(self.instances_dir, name, "run")
 
     def socket(self, name: str) -> str:
         return os.path.join(self.sockets_dir, name + ".sock")

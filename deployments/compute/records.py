@@ -41,15 +41,17 @@ def read_events(path: str) -> list[Event]:
 
 def measure(pid: int, groups: limits.Groups, allowed: Mapping[str, Any]) -> Usage | None:
     """What the process and all below it use: as the control groups count, or summed over the tree where there are none."""
-    processes = _tree(pid)
-    if not processes:
-        return None
+    members = limits.pids(groups)
     cpu_seconds, memory_bytes = limits.cpu_seconds(groups), limits.memory_bytes(groups)
+    is_counted = bool(members) and cpu_seconds is not None and memory_bytes is not None
+    tree = [] if is_counted else _tree(pid)  # costs a look at every process of the machine
+    if not members and not tree:
+        return None
     sources = {"cgroup" if figure is not None else "processes" for figure in (cpu_seconds, memory_bytes)}
     return Usage(
-        cpu_seconds=_tree_cpu_seconds(processes) if cpu_seconds is None else cpu_seconds,
-        memory_bytes=_tree_memory_bytes(processes) if memory_bytes is None else memory_bytes,
-        processes=len(limits.pids(groups)) or len(processes),
+        cpu_seconds=_tree_cpu_seconds(tree) if cpu_seconds is None else cpu_seconds,
+        memory_bytes=_tree_memory_bytes(tree) if memory_bytes is None else memory_bytes,
+        processes=len(members) or len(tree),
         cpu_limit=allowed["cpu"],
         memory_limit_bytes=allowed["memory"],
         source=" and ".join(sorted(sources)),

@@ -342,7 +342,9 @@ class Lookout(threading.Thread):
 
     def _serve(self, started_at: float) -> None:
         engine = self.engine
-        engine.numbers[columns.BEAT_AT] = monotonic()  # this thread got the interpreter, so the worker is not hung
+        now = monotonic()
+        if now - started_at < engine.runner.timeout_seconds:
+            engine.numbers[columns.BEAT_AT] = now  # this thread got the interpreter, so the worker is not hung
         if not engine.turn.acquire(blocking=False):
             return
         try:

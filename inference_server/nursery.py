@@ -65,7 +65,7 @@ class Nursery:
     ) -> None:
         self._settings, self._start_worker, self._close_inherited = settings, start_worker, close_inherited
         self._ours, self._theirs = socket.socketpair()
-        self.is_ready = self.can_fork = False
+        self.is_heard = self.is_ready = self.can_fork = False
         self.pid = 0
 
     def open(self) -> bool:
@@ -82,6 +82,7 @@ class Nursery:
 
     def hear(self) -> None:
         """Read whether init() is over; call when the descriptor is readable."""
+        self.is_heard = True
         word = self._ours.recv(1)
         self.is_ready = word in (READY, THREADS)
         self.can_fork = word == READY

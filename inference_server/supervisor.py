@@ -27,6 +27,10 @@ from inference_server.worker import EXIT_SCRIPT_FAILED, TRACEBACK_SIGNAL, run_wo
 WATCH_SECONDS = 0.25
 STARTING_WATCH_SECONDS = 0.02
 KILL_GRACE_SECONDS = 2.0
+SILENCE_SECONDS = 1.5
+FAREWELL_SECONDS = (
+    10.0  # for a worker that is alive beside its hung run(): it answers what it holds and leaves by itself
+)
 TRACEBACK_SECONDS = 0.3
 STABLE_SECONDS = 10.0
 FIRST_BACKOFF_SECONDS = 0.5
@@ -162,6 +166,8 @@ class Supervisor:
 
     def _hear_nursery(self) -> None:
         assert self.nursery is not None
+        if self.nursery.is_heard:
+            return
         self.selector.unregister(self.nursery)
         try:
             self.nursery.hear()
@@ -229,6 +235,7 @@ class Supervisor:
     def _nursery_died(self, code: int) -> None:
         assert self.nursery is not None
         self.nursery.pid = 0
+        self._hear_nursery()  # its last word may have come together with its end
         if not self.nursery.is_ready:
             self._give_up(code)
         self.nursery.is_ready = True
@@ -281,7 +288,9 @@ class Supervisor:
                 continue
             started_at, beat_at = numbers[columns.RUN_STARTED_AT], numbers[columns.BEAT_AT]
             reason = ""
-            if started_at and now - started_at > run_limit:
+            over_seconds = now - started_at - run_limit if started_at else 0.0
+            is_silent = now - beat_at > SILENCE_SECONDS
+            if over_seconds > 0 and (is_silent or over_seconds > FAREWELL_SECONDS):
                 reason = f"run() has not ended after {now - started_at:.1f} s and cannot be interrupted"
             elif numbers[columns.READY] and beat_at and now - beat_at > self.settings.worker_timeout_seconds:
                 reason = f"it gave no sign of life for {now - beat_at:.1f} s (WORKER_TIMEOUT)"

@@ -108,7 +108,7 @@ class Worker:
         self._stops_at_drain = False
         self._openings: set[asyncio.Task[Any]] = set()
         self._is_accepting = False
-        self._hung_since = 0.0
+        self._is_leaving = False
 
     def _choose_engine(self) -> Engine:
         runner = Runner(self.script, self.settings, self.row)
@@ -187,9 +187,11 @@ class Worker:
         """When C code ignores the timeout but lets this thread run: answer what is held, then make room for a new worker."""
         started_at = self.row.numbers[columns.RUN_STARTED_AT]
         limit = self.settings.scoring_timeout_ms / 1000 + HANG_GRACE_SECONDS
-        if not started_at or now - started_at < limit or self._hung_since:
+        if not started_at or now - started_at < limit or self._is_leaving:
             return
-        self._hung_since = now
+        self._is_leaving = True
+        self._accept(False)
+        self.row.numbers[columns.READY] = 0
         log.line(f"run() ignores its timeout after {now - started_at:.1f} s; this worker is replaced", "E", now=True)
         faulthandler.dump_traceback(all_threads=True)
         for connection, request, began_at in self.engine.held():

@@ -167,6 +167,8 @@ class Studio:
     def stop(self) -> None:
         """SIGTERM, and wait until everything has ended. Removes the home if it was made here. Twice is the same as once."""
         with ExitStack() as afterwards:
+            if "client" in self.__dict__:
+                afterwards.callback(self.client.close)
             if self.owns_home:
                 afterwards.callback(shutil.rmtree, self.home, ignore_errors=True)
                 afterwards.callback(self.output_file.unlink, missing_ok=True)

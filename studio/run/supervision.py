@@ -143,7 +143,14 @@ class Supervision:
         return self.client.programs()
 
     def is_alive(self) -> bool:
-        return self.process is not None and self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        if self._child is not None:
+            self._child.poll()  # one that has ended is not left behind as a zombie
+        try:
+            return (
+                self.process is not None and self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.NoSuchProcess:
+            return False
 
     def wait_for_end(self, timeout_seconds: float) -> bool:
         """True when supervisord has ended within that time; whether or not this process started it."""
@@ -154,9 +161,10 @@ class Supervision:
         except ProcessLookupError:
             return True
         try:
-            return bool(select.select([descriptor], [], [], timeout_seconds)[0])
+            select.select([descriptor], [], [], timeout_seconds)
         finally:
             os.close(descriptor)
+        return not self.is_alive()
 
     # --- stopping
 

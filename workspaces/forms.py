@@ -52,7 +52,7 @@ class RegisterModelForm(forms.Form):
         initial=ModelType.CUSTOM,
         help_text="Custom: any files, read by your scoring script. MLflow: a folder with an MLmodel file.",
     )
-    files = FilesField(
+    upload = FilesField(
         label="Files or a zip",
         required=False,
         widget=FilesInput(),
@@ -85,16 +85,16 @@ class RegisterModelForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         chosen = self._chosen()
-        if not chosen and not {"files", "folder"} & set(self.errors):
-            self.add_error("files", "Choose the model's files, a folder, or a zip.")
+        if not chosen and not {"upload", "folder"} & set(self.errors):
+            self.add_error("upload", "Choose the model's files, a folder, or a zip.")
         size_bytes = sum(file.size or 0 for file in chosen)
         if size_bytes > settings.STUDIO_MAX_UPLOAD_BYTES:
             most = bytes_text(settings.STUDIO_MAX_UPLOAD_BYTES)
-            self.add_error("files", f"These files have {bytes_text(size_bytes)}; at most {most} are taken at once.")
+            self.add_error("upload", f"These files have {bytes_text(size_bytes)}; at most {most} are taken at once.")
         return data
 
     def _chosen(self) -> list[Any]:
-        return [*(self.cleaned_data.get("files") or []), *(self.cleaned_data.get("folder") or [])]
+        return [*(self.cleaned_data.get("upload") or []), *(self.cleaned_data.get("folder") or [])]
 
     def for_service(self) -> dict[str, Any]:
         data, chosen = self.cleaned_data, self._chosen()

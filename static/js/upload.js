@@ -79,7 +79,7 @@ function send(form) {
   request.addEventListener("load", () => {
     if (request.status === 201) return location.assign(request.getResponseHeader("Location"));
     busy(false);
-    if (request.status === 422) return showErrors(form, request.responseText);
+    if (request.status === 200) return showErrors(form, request.responseText);
     fail(form, `The studio answered with an error (${request.status}).`);
   });
   request.addEventListener("error", () => {
@@ -101,7 +101,9 @@ function showErrors(form, html) {
     place.closest(".field")?.classList.toggle("has-error", place.childElementCount > 0);
   }
   const first = form.querySelector(".has-error :is(input, select, textarea)");
-  (first || form.querySelector("[data-errors]")).focus();
+  const target = first || form.querySelector("[data-errors=form]");
+  target.focus({ preventScroll: true });
+  target.scrollIntoView({ block: "center" });
 }
 
 function fail(form, message) {

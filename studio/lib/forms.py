@@ -66,7 +66,7 @@ class FilesField(forms.FileField):
         kwargs.setdefault("widget", FilesInput())
         super().__init__(**kwargs)
 
-    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:  # type: ignore[override]
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
         given: Sequence[Any] = data if isinstance(data, list | tuple) else [data] if data else []
         if not given:
             super().clean(None, initial)

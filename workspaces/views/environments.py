@@ -74,8 +74,7 @@ def create(request: HttpRequest, ws: str) -> HttpResponse:
         try:
             made = services.create_environment_version(workspace=workspace, by=request.user, **form.for_service())
         except StudioError as error:
-            error.field = error.field or form.definition_field
-            show_error(form, error)
+            show_error(form, error, names={"": form.definition_field})
         else:
             messages.success(request, f"{made} is registered.")
             return redirect("workspaces:environment-version", workspace.name, made.environment.name, made.version)

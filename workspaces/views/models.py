@@ -38,7 +38,7 @@ def index(request: HttpRequest, ws: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def register(request: HttpRequest, ws: str) -> HttpResponse:
-    """A background upload is answered 201 with the new page's address, or 422 with the messages."""
+    """A background upload is answered 201 with the new page's address, or 200 with the messages."""
     workspace = queries.get_workspace_for(request.user, ws, need=Need.WRITE)
     in_background = request.headers.get("X-Requested-With") == "XMLHttpRequest"
     form = RegisterModelForm(request.POST or None, request.FILES or None, initial={"name": request.GET.get("name")})
@@ -48,16 +48,14 @@ def register(request: HttpRequest, ws: str) -> HttpResponse:
             messages.success(request, f"{made} is registered.")
             url = reverse("workspaces:model-version", args=[workspace.name, made.model.name, made.version])
             return HttpResponse(status=201, headers={"Location": url}) if in_background else redirect(url)
-    status = 422 if request.method == "POST" and in_background else 200
-    return render(request, "workspaces/register_model.html", {"workspace": workspace, "form": form}, status=status)
+    return render(request, "workspaces/register_model.html", {"workspace": workspace, "form": form})
 
 
 def _registered(form: RegisterModelForm, workspace: Workspace, by: Any) -> RegisteredModelVersion | None:
     try:
         return register_model(workspace=workspace, by=by, **form.for_service())
     except StudioError as error:
-        error.field = error.field or "files"
-        show_error(form, error)
+        show_error(form, error, names={"": "upload", "files": "upload"})
         return None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -26,7 +28,7 @@ def index(request: HttpRequest, ws: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         made, text = people.create_access_token(user=request.user, workspace=workspace, **form.for_service())
         form = AccessTokenForm()
-    tokens = AccessToken.objects.filter(Q(workspace=workspace) | Q(workspace=None), user=request.user)
+    tokens = _own(request.user).filter(Q(workspace=workspace) | Q(workspace=None))
     context = {
         "workspace": workspace,
         "form": form,
@@ -40,12 +42,16 @@ def index(request: HttpRequest, ws: str) -> HttpResponse:
 @require_POST
 def revoke(request: HttpRequest, ws: str, token_id: int) -> HttpResponse:
     workspace = queries.get_workspace_for(request.user, ws)
-    token = AccessToken.objects.filter(pk=token_id, user=request.user).first()
+    token = _own(request.user).filter(pk=token_id).first()
     if token is None:
         raise NotFound("You have no such access token.")
     people.revoke_access_token(token=token, by=request.user)
     messages.success(request, f"The token '{token.name}' no longer works.")
     return redirect("workspaces:tokens", workspace.name)
+
+
+def _own(user: Any) -> QuerySet[AccessToken]:
+    return AccessToken.objects.filter(user=user)
 
 
 def _state(token: AccessToken) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -47,7 +47,7 @@ def delete_confirmed(request: HttpRequest, version: AnyVersion, *, url: str, lis
     return redirect(list_url)
 
 
-def used_by(version: AnyVersion) -> Sequence[Any]:
+def used_by(version: AnyVersion) -> Iterable[Any]:
     """The revisions made from it, newest first, with their deployments and endpoints."""
     return version.revisions.select_related("deployment__endpoint").order_by("-created_at")[:50]
 

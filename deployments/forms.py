@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from django import forms
@@ -35,6 +36,15 @@ FIELD_OF = {
     "readiness_probe": "readiness_initial_delay",
     "liveness_probe": "liveness_initial_delay",
 }
+
+
+@dataclass
+class InstanceCards:
+    """Instance types under one heading; "" for those shown without one."""
+
+    title: str
+    is_open: bool = False
+    cards: list[tuple[Any, Offer]] = field(default_factory=list)
 
 
 class VersionField(forms.ChoiceField):
@@ -95,7 +105,12 @@ class RevisionForm(forms.Form):
     )
     code_folder = FilesField(label="or a whole folder", required=False, widget=FilesInput({"webkitdirectory": True}))
     paths = forms.CharField(required=False, widget=forms.HiddenInput)
-    code_version = VersionField(label="Code registered before", empty="None: upload it", required=False)
+    code_version = VersionField(
+        label="or code registered before",
+        empty="None: upload it",
+        required=False,
+        help_text="Used when nothing is uploaded.",
+    )
     scoring_script = forms.CharField(
         label="Scoring script",
         initial="score.py",
@@ -197,9 +212,16 @@ class RevisionForm(forms.Form):
         self.cleaned_data["code_version"] = version
 
     @property
-    def instance_cards(self) -> list[tuple[Any, Offer | None]]:
-        """Each instance type's radio button with what the quota has room for."""
-        return [(option, self.offers.get(str(option.data["value"]))) for option in self["instance_type"]]
+    def instance_cards(self) -> list[InstanceCards]:
+        """Each instance type's radio button with what the quota has room for: the studio's own sizes, Azure's, the rest."""
+        groups = [InstanceCards("", True), InstanceCards("Azure sizes"), InstanceCards("Sizes beyond the free quota")]
+        for option in self["instance_type"]:
+            offer = self.offers[str(option.data["value"])]
+            is_own = offer.instance_type.name.startswith("Local_")
+            group = groups[2 if not offer.fits else 0 if is_own else 1]
+            group.cards.append((option, offer))
+            group.is_open = group.is_open or bool(option.data["selected"])
+        return [group for group in groups if group.cards]
 
     @property
     def probe_fields(self) -> list[tuple[str, list[Any]]]:
@@ -254,7 +276,12 @@ class UpdateForm(RevisionForm):
 class ScaleForm(forms.Form):
     """How many instances shall run."""
 
-    instance_count = forms.IntegerField(label="Instances", min_value=1, max_value=spec.INSTANCE_COUNT_MAXIMUM)
+    instance_count = forms.IntegerField(
+        label="Instances",
+        min_value=1,
+        max_value=spec.INSTANCE_COUNT_MAXIMUM,
+        help_text="Further ones are ready before they get requests; surplus ones finish theirs first.",
+    )
 
 
 def default_instance_type(kinds: list[InstanceType]) -> InstanceType | None:

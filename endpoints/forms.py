@@ -84,7 +84,7 @@ class TrafficForm(forms.Form):
         required=False,
         min_value=0,
         max_value=MIRROR_PERCENT_MAXIMUM,
-        widget=forms.NumberInput({"inputmode": "numeric"}),
+        widget=forms.NumberInput({"inputmode": "numeric", "placeholder": "10"}),
     )
     reason = forms.CharField(
         label="Why (for the history)",

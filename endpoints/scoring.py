@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from endpoints.models import AuthMode, Endpoint
+from endpoints.pretty import pretty_json
 from studio.lib.errors import StudioError
 
 PIN_HEADER = "azureml-model-deployment"
@@ -132,7 +133,7 @@ def _answer(response: httpx.Response, content: bytes, is_cut: bool, latency_ms: 
     is_json = False
     if not is_cut:
         try:
-            text, is_json = json.dumps(json.loads(text), indent=2, ensure_ascii=False), True
+            text, is_json = pretty_json(json.loads(text)), True
         except (ValueError, RecursionError):
             pass
     return Answer(

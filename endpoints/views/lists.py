@@ -62,7 +62,7 @@ def _rows(endpoints: list[Endpoint]) -> list[dict[str, Any]]:
                 "percents": percents,
                 "has_traffic": any(percents.values()),
                 "names": [part.name for part in parts],
-                "auth_mode": AuthMode(endpoint.auth_mode).label,
+                "takes_keys": endpoint.auth_mode == AuthMode.KEY,
                 "deployments": len(parts),
                 "ready": sum(part.ready for part in parts),
                 "wanted": sum(part.wanted for part in parts),

@@ -37,9 +37,10 @@ def state_sentence(
     for name, percent in traffic.mirror.items():
         text += f" {percent} % of them are also copied to {name}."
     if not is_confirmed:
-        return StateSentence(f"{text} The gateway has not confirmed this yet.", "busy", problems)
-    silent = any(not deployment.ready for deployment in behind if deployment.name in shares)
-    return StateSentence(text, "bad" if silent else "warn" if problems else "good", problems)
+        text += " The gateway has not confirmed this yet."
+    if any(not deployment.ready for deployment in behind if deployment.name in shares):
+        return StateSentence(text, "bad", problems)
+    return StateSentence(text, "busy" if not is_confirmed else "warn" if problems else "good", problems)
 
 
 def _answers(shares: dict[str, int]) -> str:
@@ -65,7 +66,8 @@ def _problems(shares: dict[str, int], behind: Sequence[Behind]) -> list[str]:
     for deployment in behind:
         share = shares.get(deployment.name)
         if share and not deployment.ready:
-            problems.append(f"{deployment.name} has no ready instance: its {share} % of the requests get 503.")
+            which = "all requests" if share == 100 else f"its {share} % of the requests"
+            problems.append(f"{deployment.name} has no ready instance: {which} get 503.")
         elif deployment.is_serving and deployment.ready < deployment.wanted:
             problems.append(f"{deployment.name} runs {deployment.ready} of {_count(deployment.wanted, 'instance')}.")
         if deployment.state == "Failed":

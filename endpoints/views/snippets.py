@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from endpoints.models import AuthMode, Endpoint
+from endpoints.pretty import pretty_json
 from endpoints.queries import scoring_uri
 from endpoints.scoring import PIN_HEADER
 
@@ -35,7 +36,7 @@ def sample_body(endpoint: Endpoint) -> str:
     )
     for tags in serving:
         try:
-            return json.dumps(json.loads(tags[SAMPLE_TAG]), indent=2)
+            return pretty_json(json.loads(tags[SAMPLE_TAG]))
         except (KeyError, TypeError, ValueError):
             continue
     return json.dumps(_GENERIC_SAMPLE)

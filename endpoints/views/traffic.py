@@ -107,7 +107,7 @@ def _words(before: TrafficVersion, after: TrafficVersion) -> str:
     mirrored = sentence(before.mirror, after.mirror)
     if mirrored != "no change":
         changes = [change for change in changes if change != "no change"] + [f"mirrored to {mirrored}"]
-    return "; ".join(changes)
+    return "; ".join(changes).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _traffic_page(
@@ -160,7 +160,7 @@ def _history(endpoint: Endpoint, newest: TrafficVersion) -> list[dict[str, Any]]
     return [
         {
             "version": version,
-            "words": _words(before, version) if before else "no traffic",
+            "words": _words(before, version) if before else "No traffic",
             "undo_words": _words(version, before) if before else "",
             "back_words": _words(newest, version) if version.number != newest.number else "",
             "is_same": (version.percents, version.mirror) == (newest.percents, newest.mirror),

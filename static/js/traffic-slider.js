@@ -2,8 +2,8 @@
 // It only helps the hand; the rule is checked on the server.
 
 const TOTAL = 100;
-
-for (const form of document.querySelectorAll("form[data-traffic]")) link(form);
+const share = (row) => Number(row.number.value) || 0;
+const clamp = (value) => Math.max(0, Math.min(TOTAL, Math.round(value)));
 
 function link(form) {
   const rows = [...form.querySelectorAll("[data-share-row]")].map((element) => ({
@@ -14,7 +14,6 @@ function link(form) {
     lock: element.querySelector("[data-lock]"),
   }));
   const free = rows.filter((row) => !row.number.disabled && !row.slider.disabled);
-  const start = new Map(rows.map((row) => [row, share(row)]));
 
   for (const row of free) {
     row.slider.addEventListener("input", () => move(row, Number(row.slider.value)));
@@ -35,7 +34,7 @@ function link(form) {
   });
   form.addEventListener("reset", (event) => {
     event.preventDefault();
-    for (const row of rows) put(row, start.get(row));
+    for (const row of rows) put(row, Number(row.element.dataset.now));
     changed();
   });
   for (const field of form.querySelectorAll("[name=mirror_target], [name=mirror_percent]")) {
@@ -94,10 +93,9 @@ function put(row, value) {
   row.number.value = value;
 }
 
-const share = (row) => Number(row.number.value) || 0;
-const clamp = (value) => Math.max(0, Math.min(TOTAL, Math.round(value)));
-
 // A preview is of the numbers it was made from; once they change it no longer says what would happen.
 function forgetPreview() {
   document.querySelector("[data-preview]")?.remove();
 }
+
+for (const form of document.querySelectorAll("form[data-traffic]")) link(form);

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from studio.lib.errors import StudioError
 from studio.lib.forms import show_error
+from studio.lib.parts import asks_for_part, template_for
 from workspaces import queries, staging
 from workspaces.forms import EnvironmentForm
 from workspaces.models import EnvironmentBuild, EnvironmentVersion, Workspace
@@ -40,8 +41,7 @@ def index(request: HttpRequest, ws: str) -> HttpResponse:
         "archived": archived,
         "is_settled": not any(is_under_way(row["newest"]) for row in rows),
     }
-    template = "workspaces/environments.html" + ("#rows" if request.htmx else "")  # type: ignore[attr-defined]
-    return render(request, template, context)
+    return render(request, template_for(request, "workspaces/environments.html", "rows"), context)
 
 
 def _row(environment: Any, archived: bool) -> dict[str, Any] | None:
@@ -124,7 +124,7 @@ def _show(request: HttpRequest, workspace: Workspace, shown: EnvironmentVersion)
         "is_waiting_for_use": is_waiting_for_use(shown) and not watched,
         "log_lines": staging.build_log(shown.build, most=LOG_LINES_SHOWN),
     }
-    if request.htmx:  # type: ignore[attr-defined]
+    if asks_for_part(request):
         return render(request, "workspaces/environment.html#build", context)
     context |= {
         "versions": shown.environment.versions.select_related("build", "created_by"),

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from studio.lib.formats import tone_of
+from studio.lib.parts import template_for
 from workspaces import queries
 from workspaces.models import Workspace
 
@@ -30,8 +31,7 @@ def home(request: HttpRequest, ws: str) -> HttpResponse:
         "activities": queries.activities_in(workspace, most=8),
         "is_settled": not any(tone_of(card["endpoint"].state) == "busy" or card["is_busy"] for card in cards),
     }
-    template = "workspaces/home.html" + ("#endpoints" if request.htmx else "")  # type: ignore[attr-defined]
-    return render(request, template, context)
+    return render(request, template_for(request, "workspaces/home.html", "endpoints"), context)
 
 
 def endpoint_cards(workspace: Workspace) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Find a Python that is new enough and let it prepare .venv: `ops/setup.sh run` or `ops/setup.sh test`.
 set -eu
-repository=$(cd "$(dirname "$0")/.." && pwd)
+repository=$(cd "${0%/*}/.." && pwd)
 
 is_new_enough() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null

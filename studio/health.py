@@ -15,7 +15,6 @@ from studio import heartbeat
 
 OK = "ok"
 GATEWAY_TIMEOUT_SECONDS = 0.5
-BEATING = ["worker-operations", "worker-ticks", "worker-builds", "beat"]
 
 
 @login_not_required
@@ -44,12 +43,12 @@ def _database() -> str:
 
 def _redis_and_who_reports_there() -> dict[str, str]:
     try:
-        alive = heartbeat.who_is_alive(BEATING)
+        alive = heartbeat.who_is_alive(heartbeat.BEATING)
     except redis.RedisError:
         unknown = "Unknown while Redis does not answer."
         return {
             "redis": "Redis does not answer. See logs/redis.log, or check REDIS_URL.",
-            **dict.fromkeys(BEATING, unknown),
+            **dict.fromkeys(heartbeat.BEATING, unknown),
         }
     return {"redis": OK, **{part: OK if is_alive else _silent(part) for part, is_alive in alive.items()}}
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import redis
 from django.conf import settings
 
+BEATING = ["worker-operations", "worker-ticks", "worker-builds", "beat"]
 INTERVAL_SECONDS = 2.0
 SILENT_AFTER_SECONDS = 10
 TIMEOUT_SECONDS = 1.0
@@ -30,6 +31,11 @@ def say_alive(part: str) -> None:
         broker().set(KEY_PREFIX + part, f"{time.time():.3f}", ex=SILENT_AFTER_SECONDS)
     except redis.RedisError as error:
         logger.warning("The heartbeat of %s could not be written: %s", part, error)
+
+
+def forget(parts: list[str]) -> None:
+    """As if none of them had ever been heard of. Raises redis.RedisError without a broker."""
+    broker().delete(*[KEY_PREFIX + part for part in parts])
 
 
 def who_is_alive(parts: list[str]) -> dict[str, bool]:

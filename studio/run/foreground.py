@@ -25,7 +25,7 @@ from studio.run.processes import end, processes_of
 from studio.run.redis_server import redis_configuration, redis_server_binary
 from studio.run.supervision import Supervision
 from studio.run.talk import Talk
-from studio.run.waiting import wait_until_healthy
+from studio.run.waiting import forget_heartbeats, wait_until_healthy
 
 CERTIFICATE_CHECK_SECONDS = 6 * 3600.0
 # supervisord ending more often than this within a minute is not an accident any more.
@@ -140,6 +140,7 @@ class Foreground:
         return is_first_start
 
     def _add_django_parts(self) -> None:
+        forget_heartbeats(self.supervision)
         for kind in parts.WORKERS:
             self._add(parts.worker(kind))
         self._add(parts.beat(self.places))

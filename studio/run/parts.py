@@ -22,20 +22,29 @@ _START_RETRIES = 1000
 
 @dataclass(frozen=True)
 class Worker:
-    """A Celery worker: which queue it takes from, with how many threads, how long it may finish what it does when stopped."""
+    """A Celery worker: what it does, with how many threads, and how long it may finish what it does when stopped.
+
+    It takes from the queue of its name, and from `also`.
+    """
 
     queue: str
     threads: int
     stop_seconds: int
+    also: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return f"worker-{self.queue}"
 
+    @property
+    def queues(self) -> str:
+        return ",".join((self.queue, *self.also))
+
 
 WORKERS = (
-    Worker("operations", threads=8, stop_seconds=8),
-    Worker("ticks", threads=4, stop_seconds=5),
+    # A traffic change is brought into force by whichever of the two has a thread free: somebody waits for it.
+    Worker("operations", threads=8, stop_seconds=8, also=("routing",)),
+    Worker("ticks", threads=4, stop_seconds=5, also=("routing",)),
     # Builds take minutes: with threads of their own they hold up nothing else. A build cut short is resumed.
     Worker("builds", threads=2, stop_seconds=3),
 )
@@ -139,7 +148,7 @@ def web(places: Places, *, bind: str, port: int) -> Part:
 
 def worker(kind: Worker) -> Part:
     command = [
-        *(sys.executable, "-m", "celery", "-A", "studio.worker", "worker", "--queues", kind.queue),
+        *(sys.executable, "-m", "celery", "-A", "studio.worker", "worker", "--queues", kind.queues),
         *("--hostname", f"{kind.queue}@%h", "--pool", "threads", "--concurrency", str(kind.threads), "-O", "fair"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"),
     ]

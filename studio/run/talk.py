@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import time
 
+import psutil
+
 from studio.lib.errors import StudioError
 from studio.run.people import Credentials
 
@@ -12,10 +14,10 @@ SAMPLE_BODY = '{"data": [[12, 29.85, 358.20, 1, 0], [45, 89.10, 4011.50, 2, 1]]}
 
 
 class Talk:
-    """Lines on standard output, each with the seconds since the start."""
+    """Lines on standard output, each with the seconds since this process was created."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._began = time.monotonic() - (time.time() - psutil.Process().create_time())
 
     def say(self, text: str) -> None:
         print(f"[{time.monotonic() - self._began:6.1f} s] {text}", flush=True)

@@ -6,15 +6,34 @@ import http.client
 import json
 import time
 
+import redis
+
 from deployments.compute.contract import DriverUnavailable
+from studio import heartbeat
 from studio.run.errors import PartFailed
 from studio.run.places import Places
 from studio.run.supervision import Supervision
 
 UP_SECONDS = 90.0
+REDIS_SECONDS = 20.0
 POLL_SECONDS = 0.05
 LOG_LINES = 12
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def forget_heartbeats(supervision: Supervision) -> None:
+    """So that only workers started after this count as up. Raises PartFailed when Redis does not answer within 20 seconds."""
+    deadline = time.monotonic() + REDIS_SECONDS
+    while True:
+        try:
+            return heartbeat.forget(heartbeat.BEATING)
+        except redis.AuthenticationError as error:
+            raise PartFailed(f"Redis refuses the studio: {error}", hint="Check REDIS_URL.") from error
+        except redis.RedisError as error:
+            if time.monotonic() > deadline or not supervision.is_alive():
+                last_words = _quote(supervision.places, "redis", {})
+                raise PartFailed(f"Redis does not answer: {error}", hint=last_words or "Check REDIS_URL.") from error
+        time.sleep(POLL_SECONDS)
 
 
 def wait_until_healthy(supervision: Supervision, *, bind: str, port: int, host: str) -> None:

@@ -67,3 +67,16 @@ def test_a_start_without_the_database_says_so() -> None:
         assert "The database cannot be used" in refused.output
         assert "Traceback" not in refused.output
         refused.process = None
+
+
+@pytest.mark.usefixtures("database")
+def test_a_redis_that_refuses_the_password_is_told_at_once() -> None:
+    with (
+        servers.redis_on_a_port() as redis_url,
+        Studio(REDIS_URL=redis_url.replace(servers.PASSWORD, "wrong")) as refused,
+    ):
+        refused.run()
+        assert refused.process is not None
+        assert refused.process.wait(90) == 2
+        assert "Redis refuses the studio" in refused.output
+        refused.process = None

@@ -82,6 +82,7 @@ class Load:
                 connection = self._connect()
             if self.pause_seconds:
                 self._stop.wait(self.pause_seconds)
+        connection.close()
 
     def _take(self) -> bool:
         with self._lock:

@@ -65,6 +65,7 @@ def _click(bench: Bench, browser: httpx.Client, to: str) -> float:
         "csrfmiddlewaretoken": _csrf(page.text),
         "percent-blue": "100" if to == "blue" else "0",
         "percent-green": "100" if to == "green" else "0",
+        "apply": "1",
     }
     seen = re.search(r'name="seen_number"[^>]*value="(\d+)"', page.text)
     if seen:

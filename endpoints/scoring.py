@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
 
 import httpx
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 from endpoints.models import AuthMode, Endpoint
 from endpoints.pretty import pretty_json
+from endpoints.services import issue_token
 from studio.lib.errors import StudioError
 
 PIN_HEADER = "azureml-model-deployment"
@@ -30,15 +28,6 @@ class GatewayUnreachable(StudioError):
     code = "GatewayUnreachable"
     http_status = 503
     hint = "See the health page of the studio; scoring is back as soon as the gateway is."
-
-
-class IssuedToken(Protocol):
-    """A token that opens one endpoint until `expires_at`."""
-
-    @property
-    def token(self) -> str: ...
-    @property
-    def expires_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -75,22 +64,12 @@ class Answer:
         return dict(self.headers).get(MODEL_STATUS_HEADER, "")
 
 
-def issue_token(endpoint: Endpoint) -> IssuedToken:
-    """A new token for an endpoint with auth mode aml_token. Raises BadRequest for one with keys.
-
-    The room that guards the address issues it; the setting ENDPOINT_TOKEN_ISSUER names the function.
-    """
-    issuer = import_string(getattr(settings, "ENDPOINT_TOKEN_ISSUER", "gateway.services.issue_token"))
-    issued: IssuedToken = issuer(endpoint=endpoint)
-    return issued
-
-
 def score(*, endpoint: Endpoint, body: str, deployment: str = "") -> Answer:
     """POST `body` (JSON text) to the endpoint through the gateway; `deployment` pins one of its deployments.
 
     Raises GatewayUnreachable with a sentence that says what failed. Every status is an Answer.
     """
-    credential = endpoint.primary_key if endpoint.auth_mode == AuthMode.KEY else issue_token(endpoint).token
+    credential = endpoint.primary_key if endpoint.auth_mode == AuthMode.KEY else issue_token(endpoint=endpoint).token
     headers = {"Authorization": f"Bearer {credential}", "Content-Type": "application/json"}
     if deployment:
         headers[PIN_HEADER] = deployment

@@ -9,6 +9,7 @@ from functools import partial
 from types import EllipsisType
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -18,7 +19,17 @@ from endpoints.lifecycle import TABLE
 from endpoints.models import AuthMode, Endpoint, TrafficVersion
 from endpoints.queries import current_traffic, why_not_serving
 from endpoints.signals import endpoint_deleting, routing_changed
+from endpoints.tokens import (
+    AUDIENCE,
+    ISSUER,
+    REFRESH_AFTER,
+    TOKEN_LIFETIME,
+    IssuedToken,
+    TokenIssuer,
+    new_signing_key,
+)
 from studio.lib.errors import BadRequest, Conflict
+from studio.lib.secrets import ensure_secret
 from workspaces.lifecycle import finish, move
 from workspaces.models import Operation, Target, Workspace
 from workspaces.queries import running_operation
@@ -223,6 +234,22 @@ def regenerate_key(*, endpoint: Endpoint, which: str, by: Any, value: str | None
         record(subject=endpoint.activity_subject(), verb=f"{which} key regenerated", by=by)
         _routing_changed(endpoint)
     return key
+
+
+def token_issuer() -> TokenIssuer:
+    """Signs this installation's tokens. Its key is made on first use and kept below STUDIO_HOME/secrets."""
+    key = ensure_secret(settings.STUDIO_HOME / "secrets" / "tokens.key", new_signing_key)
+    return TokenIssuer(key, ISSUER, AUDIENCE)
+
+
+def issue_token(*, endpoint: Endpoint) -> IssuedToken:
+    """A new token for an endpoint with auth mode aml_token. Raises BadRequest for one with keys."""
+    if endpoint.auth_mode != AuthMode.AML_TOKEN:
+        raise BadRequest(f"Endpoint '{endpoint.name}' uses keys; tokens are for auth mode aml_token.")
+    now = timezone.now()
+    seconds = int(TOKEN_LIFETIME.total_seconds())
+    token = token_issuer().make(endpoint.name, now=now.timestamp(), lifetime_seconds=seconds)
+    return IssuedToken(token, now + TOKEN_LIFETIME, now + REFRESH_AFTER)
 
 
 def delete_endpoint(*, endpoint: Endpoint, by: Any) -> Operation:

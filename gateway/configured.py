@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from gateway import tokens
+from endpoints.services import token_issuer
+from endpoints.tokens import AUDIENCE, ISSUER
 from gateway.admin import Admin
 from gateway.options import GatewayOptions
 from gateway.publish import Publisher
-from studio.lib.secrets import ensure_secret
-
-ISSUER = "endpoint-studio"
-AUDIENCE = "endpoint-studio-inference"
-
-
-def token_issuer() -> tokens.TokenIssuer:
-    """Its key is made on first use and kept below STUDIO_HOME/secrets."""
-    key = ensure_secret(settings.STUDIO_HOME / "secrets" / "tokens.key", tokens.new_signing_key)
-    return tokens.TokenIssuer(key, ISSUER, AUDIENCE)
 
 
 def gateway_options() -> GatewayOptions:

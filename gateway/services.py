@@ -1,36 +1,17 @@
-"""Verbs of this room: bring the rows into force, issue a token."""
+"""Verbs of this room: bring the rows into force, rotate the logs."""
 
 from __future__ import annotations
 
-import datetime
-from dataclasses import dataclass
-
 from django.conf import settings
-from django.utils import timezone
 
 from deployments.services import routing
 from endpoints import services as endpoint_services
-from endpoints.models import AuthMode, Endpoint
 from gateway import logs
 from gateway.admin import Admin
-from gateway.configured import gateway_options, publisher, token_issuer
+from gateway.configured import gateway_options, publisher
 from gateway.publish import PublishResult
 from gateway.queries import WantedRoutes, wanted_routes
 from gateway.routes import InstanceTarget, cluster_name
-from studio.lib.errors import BadRequest
-
-TOKEN_LIFETIME = datetime.timedelta(hours=1)
-# A caller renews a token when this part of its life is over.
-REFRESH_AFTER = datetime.timedelta(minutes=50)
-
-
-@dataclass(frozen=True)
-class IssuedToken:
-    """Opens one endpoint until `expires_at`."""
-
-    token: str
-    expires_at: datetime.datetime
-    refresh_after: datetime.datetime
 
 
 def publish_routes() -> PublishResult:
@@ -52,17 +33,6 @@ def rotate_logs() -> None:
     admin = Admin(options.admin_socket)
     if admin.is_ready():
         logs.rotate(options, admin, most_bytes=settings.STUDIO_LOG_BYTES)
-
-
-def issue_token(*, endpoint: Endpoint) -> IssuedToken:
-    """A new token for an endpoint with auth mode aml_token. Raises BadRequest for one with keys."""
-    if endpoint.auth_mode != AuthMode.AML_TOKEN:
-        raise BadRequest(f"Endpoint '{endpoint.name}' uses keys; tokens are for auth mode aml_token.")
-    now = timezone.now()
-    token = token_issuer().make(
-        endpoint.name, now=now.timestamp(), lifetime_seconds=int(TOKEN_LIFETIME.total_seconds())
-    )
-    return IssuedToken(token, now + TOKEN_LIFETIME, now + REFRESH_AFTER)
 
 
 def _tell(wanted: WantedRoutes, result: PublishResult, admin: Admin) -> None:

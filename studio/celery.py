@@ -1,7 +1,7 @@
 """The Celery application and every schedule of the studio.
 
-Three queues, so that none starves another: `operations` (steps a person waits for), `ticks` (watching and repairing) and
-`builds` (environments, which may take minutes).
+Four queues, so that none starves another: `operations` (steps a person waits for), `routing` (what the gateway has in force),
+`ticks` (watching and repairing) and `builds` (environments, which may take minutes).
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def _configuration() -> dict[str, object]:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         task_default_queue="operations",
-        task_routes={"*.tick_*": {"queue": "ticks"}, "workspaces.tasks.build_environment": {"queue": "builds"}},
+        task_routes={
+            "*.tick_*": {"queue": "ticks"},
+            "gateway.tasks.publish": {"queue": "routing"},
+            "workspaces.tasks.build_environment": {"queue": "builds"},
+        },
         timezone="UTC",
         beat_schedule={
             # A tick that nobody could take in time is dropped: the next one does the same work.

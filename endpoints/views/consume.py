@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from endpoints import scoring, services
+from endpoints import services
 from endpoints.models import AuthMode, Endpoint
 from endpoints.queries import get_endpoint_for
 from endpoints.views import snippets
@@ -47,7 +47,7 @@ def fetch_token(request: HttpRequest, ws: str, ep: str) -> HttpResponse:
         messages.error(request, "This endpoint takes keys, not tokens.")
         return redirect("endpoints:consume", endpoint.workspace.name, endpoint.name)
     try:
-        token = scoring.issue_token(endpoint)
+        token = services.issue_token(endpoint=endpoint)
     except StudioError as error:
         return _consume_page(request, endpoint, failure=error, status=error.http_status)
     record(subject=endpoint.activity_subject(), verb="token fetched", by=request.user)

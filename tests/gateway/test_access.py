@@ -9,7 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from gateway import tokens
+from endpoints import tokens
 from gateway.options import GatewayOptions
 from gateway.publish import Publisher
 from tests.gateway.world import SIGNING_KEY, World, key_of, replace, until

@@ -12,7 +12,7 @@ import pytest
 from deployments.models import Deployment, Instance, Revision
 from deployments.signals import instances_changed
 from endpoints.models import Endpoint
-from endpoints.services import create_endpoint, delete_endpoint, regenerate_key, set_traffic
+from endpoints.services import create_endpoint, delete_endpoint, issue_token, regenerate_key, set_traffic
 from gateway import configured, services
 from gateway.admin import Admin
 from gateway.publish import last_publish
@@ -164,8 +164,8 @@ def test_an_issued_token_opens_its_endpoint(installed: World) -> None:
     _serving(installed, endpoint, "blue")
     give_traffic(endpoint, {"blue": 100})
     services.publish_routes()
-    issued = services.issue_token(endpoint=endpoint)
+    issued = issue_token(endpoint=endpoint)
     assert issued.refresh_after < issued.expires_at
     until(lambda: installed.call("tokens", key=issued.token).status_code == 200, "it answers")
     with pytest.raises(BadRequest, match="uses keys"):
-        services.issue_token(endpoint=make_endpoint("churn"))
+        issue_token(endpoint=make_endpoint("churn"))

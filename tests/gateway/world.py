@@ -19,7 +19,8 @@ from typing import Any
 
 import httpx
 
-from gateway import sockets, tokens
+from endpoints import tokens
+from gateway import sockets
 from gateway.admin import Admin
 from gateway.options import GatewayOptions
 from gateway.publish import Publisher, PublishResult

@@ -5,12 +5,27 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import jwt
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 ALGORITHM = "ES256"
+ISSUER = "endpoint-studio"
+AUDIENCE = "endpoint-studio-inference"
+TOKEN_LIFETIME = timedelta(hours=1)
+# A caller renews a token when this part of its life is over.
+REFRESH_AFTER = timedelta(minutes=50)
+
+
+@dataclass(frozen=True)
+class IssuedToken:
+    """Opens one endpoint until `expires_at`."""
+
+    token: str
+    expires_at: datetime
+    refresh_after: datetime
 
 
 @dataclass(frozen=True)

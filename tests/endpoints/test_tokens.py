@@ -8,7 +8,7 @@ import time
 import jwt
 import pytest
 
-from gateway import tokens
+from endpoints import tokens
 
 ISSUER = tokens.TokenIssuer(tokens.new_signing_key(), "studio", "inference")
 

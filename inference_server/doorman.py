@@ -13,6 +13,7 @@ from time import monotonic
 
 from inference_server import metrics
 from inference_server.board import Board
+from inference_server.outputs import NOT_RUN_HEADER
 
 MAX_CLIENTS = 256
 MAX_HEAD_BYTES = 16384
@@ -121,7 +122,7 @@ class Doorman:
 
     def _unavailable(self, received: bytes) -> bytes:
         body = json.dumps({"message": STARTING.format(why=self.why_not_ready)}).encode()
-        extra = "Retry-After: 1\r\nx-ms-run-function-failed: False\r\n"
+        extra = "Retry-After: 1\r\nx-ms-run-function-failed: False\r\n" + "{}: {}\r\n".format(*NOT_RUN_HEADER)
         for line in received.split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")
             if name.lower() in (b"x-request-id", b"x-ms-client-request-id") and len(value) < 128:

@@ -59,9 +59,7 @@ class Engine:
         """Queue a request, or answer 429 when `max_queue` others wait already for a busy run()."""
         if len(self.queue) + self.running >= self.max_queue + self.limit:
             self.numbers[columns.REJECTED] += 1
-            answer = outputs.message(429, QUEUE_FULL)
-            answer.headers.append(("Retry-After", "1"))
-            connection.answer(answer)
+            connection.answer(outputs.not_run(429, QUEUE_FULL))
             return
         self.queue.append((connection, request))
         self.numbers[columns.QUEUED] = len(self.queue)

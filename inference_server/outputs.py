@@ -18,8 +18,10 @@ SERVER_FAILED = "An unexpected internal error occurred. Check the logs for more 
 
 _OWN_HEADERS = frozenset(
     """x-request-id x-ms-request-id x-ms-client-request-id content-length content-type connection transfer-encoding
-    x-ms-run-function-failed date""".split()
+    x-ms-run-function-failed date x-studio-not-run""".split()
 )
+# Tells the gateway that no user code has seen the request: it may be sent to another instance.
+NOT_RUN_HEADER = ("x-studio-not-run", "1")
 
 
 class Answer:
@@ -38,6 +40,13 @@ class Answer:
 def message(status: int, text: str, run_failed: bool = False) -> Answer:
     """The JSON body `{"message": …}` of everything that is not a result."""
     return Answer(status, json.dumps({"message": text}).encode(), JSON, run_failed)
+
+
+def not_run(status: int, text: str) -> Answer:
+    """The refusal of a request that never reached run(): worth trying again, here in a second or elsewhere at once."""
+    answer = message(status, text)
+    answer.headers += [("Retry-After", "1"), NOT_RUN_HEADER]
+    return answer
 
 
 def _orjson_dumps(value: Any) -> bytes:

@@ -41,6 +41,7 @@ NOT_FOUND = (
     "The requested URL was not found on the server. "
     "If you entered the URL manually please check your spelling and try again."
 )
+BEING_REPLACED = "The instance is replacing a hung worker; try again."
 NOT_ALLOWED = "The method is not allowed for the requested URL."
 _METHODS = {
     "/": ("GET", "HEAD"),
@@ -199,7 +200,7 @@ class Worker:
             connection.answer(self.engine.runner.timed_out(request) if now - began_at >= limit else _being_replaced())
         for connection, _ in list(self.engine.queue):
             connection.closes_after_answer = True
-            connection.answer(_being_replaced())
+            connection.answer(outputs.not_run(503, BEING_REPLACED))
         self.engine.queue.clear()
         log.flush()
         self.loop.call_later(0.1, os._exit, EXIT_HUNG)
@@ -324,7 +325,8 @@ class Worker:
 
 
 def _being_replaced() -> Answer:
-    answer = outputs.message(503, "The instance is replacing a hung worker; try again.")
+    """For a request that run() holds but did not get to end: it may have had effects, so it is not tried elsewhere."""
+    answer = outputs.message(503, BEING_REPLACED)
     answer.headers.append(("Retry-After", "1"))
     return answer
 

@@ -87,6 +87,7 @@ def test_while_init_runs_the_instance_is_alive_but_not_ready(serve, tmp_path):
     assert server.metric("inference_ready") == 0
     reply = server.ask("POST", "/score", b"x" * 100_000, {"x-request-id": "early"})
     assert (reply.status, reply.headers["Retry-After"], reply.headers["x-request-id"]) == (503, "1", "early")
+    assert reply.headers["x-studio-not-run"] == "1"
     go.touch()
     assert server.until_ready().ask("POST", "/score", "x").json == "ready at last"
 

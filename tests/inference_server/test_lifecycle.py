@@ -101,7 +101,7 @@ def test_a_full_queue_answers_429_and_says_when_to_come_back(serve):
 
     eventually(is_full, "a full queue")
     reply = server.do("echo")
-    assert (reply.status, reply.headers["Retry-After"]) == (429, "1")
+    assert (reply.status, reply.headers["Retry-After"], reply.headers["x-studio-not-run"]) == (429, "1", "1")
     assert [client.getresponse().status for client in busy] == [200, 200, 200]
     assert server.do("echo").status == 200
     assert server.metric("inference_rejected_total") == 1
@@ -245,6 +245,17 @@ def test_a_hang_in_one_thread_fails_that_request_and_sends_the_others_away(serve
     eventually(lambda: server.metric("inference_worker_restarts_total") == 1, "a replacement")
     eventually(lambda: server.ask("GET", "/ready").status == 200, "a new worker")
     assert other.ask("POST", "/score", "{}").status == 200
+
+
+def test_what_waits_behind_a_hang_is_sent_away_untouched_and_what_runs_is_not_tried_again(serve):
+    server = serve("score.py", SCORING_TIMEOUT_MS="400").until_ready()
+    hung, waiting = server.client(), server.client()
+    hung.request("POST", "/score", b'{"do": "deadlock_in_c"}')
+    eventually(lambda: server.metric("inference_requests_in_flight") == 1, "the hang")
+    waiting.request("POST", "/score", b"{}")
+    answer = waiting.getresponse()
+    assert (answer.status, answer.headers["x-studio-not-run"]) == (503, "1")
+    assert "x-studio-not-run" not in hung.getresponse().headers
 
 
 def test_interrupt_from_the_keyboard_stops_like_sigterm(serve):

@@ -52,6 +52,7 @@ def test_a_script_cannot_override_ids_and_length(raw):
     reply = raw.ask("POST", "/score?do=ids", b"", {"x-request-id": "mine"})
     assert reply.headers.get_all("x-request-id") == ["mine"]
     assert reply.headers.get_all("Content-Length") == ["1"]
+    assert "x-studio-not-run" not in reply.headers  # run() has seen it: nobody may try it again
 
 
 def test_a_generator_is_streamed_while_it_runs(raw):

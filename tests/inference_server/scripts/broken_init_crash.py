@@ -1,5 +1,6 @@
 def init():
     import os, signal
+
     os.kill(os.getpid(), signal.SIGSEGV)
 
 

@@ -1,5 +1,6 @@
 def init():
     import sys
+
     sys.exit(0)
 
 

@@ -30,7 +30,7 @@ def run(request):
     if wish == "none":
         return AMLResponse(None, 200)
     if wish == "ids":
-        return AMLResponse("x", 200, {"x-request-id": "forged", "Content-Length": "99"})
+        return AMLResponse("x", 200, {"x-request-id": "forged", "Content-Length": "99", "x-studio-not-run": "1"})
     if wish == "stream":
         return AMLResponse(parts(int(request.args["n"]), float(request.args.get("pause", 0))), 200)
     if wish == "broken-stream":

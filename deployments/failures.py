@@ -76,9 +76,28 @@ def lines_that_matter(lines: list[str]) -> list[str]:
         if _PREFIX.match(line):
             break
         block.append(line)
+    return _shortened(block)
+
+
+def _shortened(block: list[str]) -> list[str]:
+    """A traceback in at most MOST_LINES lines: its head, the last frames of the user's own code, and its end."""
     if len(block) <= MOST_LINES:
         return block
-    return [block[0], "  …", *block[-(MOST_LINES - 2) :]]
+    own = [index for index, line in enumerate(block) if _is_own_frame(line)][-2:]
+    kept = {0, *own, *(index + 1 for index in own), *range(len(block) - 5, len(block))}
+    lines: list[str] = []
+    for index in sorted(kept):
+        if index and index - 1 not in kept:
+            lines.append("  …")
+        lines.append(block[index])
+    return lines
+
+
+def _is_own_frame(line: str) -> bool:
+    """Whether a line of a traceback stands for code that is neither installed nor ours."""
+    frame = _FRAME.match(line)
+    foreign = ("site-packages", "/lib/python", "/inference_server/", "<frozen")
+    return frame is not None and not any(part in frame["file"] for part in foreign)
 
 
 def _bare(line: str) -> str:
@@ -93,9 +112,7 @@ def _error(matter: list[str]) -> re.Match[str] | None:
 
 def _place(matter: list[str]) -> str:
     """The last frame that is not in an installed package: file name and line."""
-    frames = [match for match in map(_FRAME.match, matter) if match]
-    own = [frame for frame in frames if "site-packages" not in frame["file"] and "/lib/python" not in frame["file"]]
-    own = [frame for frame in own if "/inference_server/" not in frame["file"] and "<frozen" not in frame["file"]]
+    own = [frame for line in matter if _is_own_frame(line) and (frame := _FRAME.match(line))]
     if not own:
         return ""
     return f"{own[-1]['file'].rsplit('/', 1)[-1]}, line {own[-1]['line']}"

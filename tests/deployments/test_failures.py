@@ -87,3 +87,12 @@ def test_a_long_traceback_is_shortened_in_the_middle():
     assert len(matter) <= 12
     assert matter[0].startswith("Traceback")
     assert matter[-1] == "ValueError: x"
+
+
+def test_the_users_own_line_is_kept_however_deep_the_library_below_it():
+    inner = [f'  File "/env/lib/python3.11/site-packages/joblib/{number}.py", line 1, in f' for number in range(40)]
+    lines = failed_init("    model = joblib.load(path)", *inner, "IndexError: pop from empty list")
+    failure = explain_exit(3, lines)
+    assert failure.message.startswith("init() could not load the model file (score.py, line 4)")
+    assert any("score.py" in line for line in failure.log_lines)
+    assert len(failure.log_lines) <= 12

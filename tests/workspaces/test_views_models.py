@@ -52,7 +52,7 @@ def test_the_list_shows_newest_versions_and_searches_names(cast, bob):
 def test_files_are_registered_as_the_next_version(cast, dana):
     make_model_version(cast.workspace, "churn", "1")
     answer = dana.post(NEW, {"name": "churn", "type": "custom_model", "upload": [upload()], "tags": "team=risk\nhot"})
-    assert answer.url == "/workspaces/risk/models/churn/versions/2/"
+    assert answer.headers["Location"] == "/workspaces/risk/models/churn/versions/2/"
     made = RegisteredModelVersion.objects.get(version="2")
     assert made.tags == {"team": "risk", "hot": ""}
     assert made.created_by == cast.dana

@@ -185,7 +185,7 @@ def test_a_reader_changes_nothing_and_sees_no_buttons_for_it(cast, bob, verb):
 def test_a_file_is_downloaded_as_it_is_and_never_shown_by_the_browser(cast, bob):
     make_model_version(cast.workspace)
     answer = bob.get(reverse("workspaces:model-file", args=["risk", "churn", "1", "file.txt"]))
-    assert b"".join(answer.streaming_content) == b"content"
+    assert answer.getvalue() == b"content"
     answer.close()
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="file.txt"'

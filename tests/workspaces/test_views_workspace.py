@@ -166,7 +166,7 @@ def test_code_shows_versions_files_and_users(cast):
     assert "score.py" in text
     assert "live/blue" in text
     answer = bob.get(f"{HOME}code/scoring/versions/1/files/score.py")
-    assert b"".join(answer.streaming_content) == b"def init(): ..."
+    assert answer.getvalue() == b"def init(): ..."
     answer.close()
 
 

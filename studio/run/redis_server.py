@@ -38,6 +38,8 @@ def redis_configuration(*, socket: Path, data: Path) -> str:
         'save ""',
         "maxmemory-policy noeviction",
         "daemonize no",
+        # Its title would be written over its environment, by which processes of this installation are told.
+        "set-proc-title no",
         "loglevel notice",
     ]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from studio.run.processes import processes_of
 from tests.stack import Studio, free_ports
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -76,6 +77,12 @@ def test_a_caller_cannot_pretend_to_have_come_by_https(studio: Studio) -> None:
     assert post(studio.credentials["studio_url"], **{"X-Forwarded-Proto": "https"}) == 200
     assert post(studio.credentials["studio_tls_url"]) == 403
     assert post(studio.credentials["studio_tls_url"], Referer=f"{studio.credentials['studio_tls_url']}/sign-in/") == 200
+
+
+def test_every_process_is_known_to_belong_to_this_home(studio: Studio) -> None:
+    """What would not be could outlive a killed supervisord."""
+    known = {process.pid for process in processes_of(studio.home)}
+    assert {pid for name, pid in studio.pids().items() if name != "foreground"} <= known
 
 
 def test_a_second_start_of_the_same_home_is_refused_and_disturbs_nothing(studio: Studio) -> None:

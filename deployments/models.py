@@ -55,6 +55,8 @@ class Deployment(models.Model):
     name = models.CharField(max_length=32, validators=name_validators)
     description = models.TextField(blank=True)
     tags = models.JSONField(default=dict, blank=True)
+    # what clients of the API keep beside it; the studio does not look at it
+    properties = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=12, choices=State.choices, default=State.CREATING)
     code = models.CharField(max_length=60, blank=True)
     message = models.TextField(blank=True)

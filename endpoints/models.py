@@ -42,6 +42,8 @@ class Endpoint(models.Model):
     name = models.CharField(max_length=32, validators=name_validators)
     description = models.TextField(blank=True)
     tags = models.JSONField(default=dict, blank=True)
+    # what clients of the API keep beside it; the studio does not look at it
+    properties = models.JSONField(default=dict, blank=True)
     auth_mode = models.CharField(max_length=10, choices=AuthMode.choices, default=AuthMode.KEY)
     state = models.CharField(max_length=12, choices=State.choices, default=State.CREATING)
     code = models.CharField(max_length=60, blank=True)

@@ -63,6 +63,7 @@ def create_endpoint(
     auth_mode: str = AuthMode.KEY,
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
     rate_limit_per_second: int | None = None,
 ) -> Endpoint:
     """A new address with two fresh keys. It answers 404 until a deployment gets traffic.
@@ -74,6 +75,7 @@ def create_endpoint(
         name=name,
         description=description,
         tags=dict(tags or {}),
+        properties=dict(properties or {}),
         auth_mode=auth_mode,
         rate_limit_per_second=rate_limit_per_second,
         created_by=by,
@@ -111,6 +113,7 @@ def update_endpoint(
     by: Any,
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
     auth_mode: str | None = None,
     rate_limit_per_second: int | EllipsisType | None = ...,
 ) -> Endpoint:
@@ -121,6 +124,7 @@ def update_endpoint(
     wanted: dict[str, Any] = {
         "description": description,
         "tags": None if tags is None else dict(tags),
+        "properties": None if properties is None else dict(properties),
         "auth_mode": auth_mode,
     }
     changes = {field: value for field, value in wanted.items() if value is not None}

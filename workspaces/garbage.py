@@ -12,8 +12,8 @@ from django.utils import timezone
 from workspaces.building import requeue_what_is_gone
 from workspaces.builds.garbage import collect_garbage
 from workspaces.builds.runtime import collect_runtimes, ensure_runtime
-from workspaces.models import CodeVersion, EnvironmentBuild, FileTree, RegisteredModelVersion
-from workspaces.staging import store
+from workspaces.models import CodeVersion, EnvironmentBuild, FileTree, RegisteredModelVersion, UploadedFile
+from workspaces.staging import blocks, store
 
 log = logging.getLogger(__name__)
 UNUSED_SECONDS = 7 * 86_400
@@ -38,6 +38,8 @@ def collect() -> None:
     referenced |= set(CodeVersion.objects.values_list("files_id", flat=True))
     settled = timezone.now() - timedelta(seconds=UPLOAD_SECONDS)
     FileTree.objects.filter(created_at__lt=settled).exclude(pk__in=referenced).delete()
+    UploadedFile.objects.filter(changed_at__lt=settled).delete()
+    blocks().sweep()
     trees = store().collect_garbage(
         FileTree.objects.values_list("sha256", flat=True), older_than_seconds=UPLOAD_SECONDS
     )

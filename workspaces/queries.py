@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, Prefetch, QuerySet
 
@@ -122,3 +123,17 @@ def activities_of(kind: str, target_id: int, *, most: int = 50) -> QuerySet[Acti
 def activities_in(workspace: Workspace, *, most: int = 50) -> QuerySet[Activity]:
     """Newest first."""
     return Activity.objects.filter(workspace=workspace).select_related("by")[:most]
+
+
+def codes_with_property(workspace: Workspace, name: str, value: str) -> QuerySet[CodeVersion]:
+    """Versions of any code of which this is said, newest first."""
+    versions = CodeVersion.objects.filter(code__workspace=workspace, **{f"properties__{name}": value})
+    return versions.select_related("code", "created_by")
+
+
+def get_operation_for(user: Any, operation_id: UUID) -> Operation:
+    """Raises NotFound for one that is unknown or of a workspace the user is no member of."""
+    found = Operation.objects.select_related("workspace").filter(pk=operation_id).first()
+    if found is None or not workspaces_for(user).filter(pk=found.workspace_id).exists():
+        raise NotFound(f"There is no operation '{operation_id}'.")
+    return found

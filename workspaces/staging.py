@@ -20,6 +20,7 @@ from studio.lib.errors import BadRequest
 from workspaces.builds.builder import build_log as build_log_file
 from workspaces.builds.runtime import ensure_runtime
 from workspaces.models import CodeVersion, EnvironmentBuild, FileTree, RegisteredModelVersion
+from workspaces.store.blocks import Blocks
 from workspaces.store.sources import from_zip
 from workspaces.store.trees import Store, Tree, TreeFile
 
@@ -38,6 +39,17 @@ def keep_files(files: Iterable[tuple[str, IO[bytes]]]) -> FileTree:
 def keep_zip(archive: IO[bytes]) -> FileTree:
     """Store the files of a zip. Raises FilesRefused."""
     return _row(store().put_tree(from_zip(archive)))
+
+
+@lru_cache(maxsize=1)
+def blocks() -> Blocks:
+    """Pieces of files that are being uploaded."""
+    return Blocks(settings.STUDIO_HOME / "store")
+
+
+def keep_stored(files: Iterable[tuple[str, str, int]]) -> FileTree:
+    """(path, sha256, size in bytes) of contents that are in the store. Raises FilesRefused and ContentMissing."""
+    return _row(store().put_stored_tree(TreeFile(*file) for file in files))
 
 
 def _row(tree: Tree) -> FileTree:

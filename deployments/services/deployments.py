@@ -34,6 +34,7 @@ def create_deployment(
     instance_count: int = 1,
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
 ) -> Operation:
     """A new deployment behind the endpoint, without traffic. Returns the operation that provisions it.
 
@@ -47,6 +48,7 @@ def create_deployment(
         name=name,
         description=description,
         tags=dict(tags or {}),
+        properties=dict(properties or {}),
         wanted_instance_count=spec.check_instance_count(instance_count),
         created_by=by,
     )
@@ -83,6 +85,7 @@ def update_deployment(
     instance_count: int | None = None,
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
     always: bool = False,
 ) -> Operation | None:
     """Change only what is given; what is left out stays as it is. None when nothing needs provisioning.
@@ -102,7 +105,7 @@ def update_deployment(
     revised = bool(new) or always or deployment.serving_revision_id != base.pk
     rescaled = count != deployment.wanted_instance_count
     with transaction.atomic():
-        _describe(deployment, by=by, description=description, tags=tags)
+        _describe(deployment, by=by, description=description, tags=_copied(tags), properties=_copied(properties))
         if not revised and not rescaled:
             return None
         check_quota(instance_type=after.instance_type, count=count, leaving_out=deployment)
@@ -188,8 +191,11 @@ def _record_count(deployment: Deployment, count: int, by: Any) -> None:
     )
 
 
-def _describe(deployment: Deployment, *, by: Any, description: str | None, tags: Mapping[str, str] | None) -> None:
-    wanted = {"description": description, "tags": None if tags is None else dict(tags)}
+def _copied(values: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if values is None else dict(values)
+
+
+def _describe(deployment: Deployment, *, by: Any, **wanted: Any) -> None:
     changes = {k: v for k, v in wanted.items() if v is not None and v != getattr(deployment, k)}
     if not changes:
         return

@@ -12,6 +12,7 @@ from workspaces.models.assets import (
 )
 from workspaces.models.people import AccessToken, Member, Role, Workspace
 from workspaces.models.record import Activity, Operation, OperationStep, Target
+from workspaces.models.uploads import UploadedFile
 
 __all__ = [
     "AccessToken",
@@ -29,5 +30,6 @@ __all__ = [
     "RegisteredModelVersion",
     "Role",
     "Target",
+    "UploadedFile",
     "Workspace",
 ]

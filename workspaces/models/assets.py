@@ -15,7 +15,7 @@ asset_name = RegexValidator(
     "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
 )
 asset_version = RegexValidator(
-    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,29}$", "Use up to 30 letters, digits, dots, dashes and underscores."
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "Use up to 64 letters, digits, dots, dashes and underscores."
 )
 
 
@@ -53,9 +53,12 @@ class Asset(models.Model):
 class AssetVersion(models.Model):
     """One immutable version of an asset."""
 
-    version = models.CharField(max_length=30, validators=[asset_version])
+    # 64 characters: the official client names the environment inside a deployment by a SHA-256
+    version = models.CharField(max_length=64, validators=[asset_version])
     description = models.TextField(blank=True)
     tags = models.JSONField(default=dict, blank=True)
+    # what clients of the API keep beside it; the studio does not look at it
+    properties = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)

@@ -36,18 +36,21 @@ def register_model(
     by: Any,
     files: Files | None = None,
     zip_file: IO[bytes] | None = None,
+    tree: FileTree | None = None,
     version: str = "",
     type: str = ModelType.CUSTOM,
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
+    flavours: Mapping[str, Any] | None = None,
 ) -> RegisteredModelVersion:
-    """A new version of a model, from (path, stream) pairs or from a zip. Paths are kept as AZUREML_MODEL_DIR will show them.
+    """A new version of a model, from (path, stream) pairs, a zip or stored files. Paths are as AZUREML_MODEL_DIR will show them.
 
     `version` "" takes the next whole number. Raises BadRequest (name, version, files) and Conflict (the version exists).
     """
     if type not in ModelType.values:
         raise BadRequest(f"'{type}' is not a model type; use one of {', '.join(ModelType.values)}.", field="type")
-    tree = _keep(files, zip_file)
+    tree = tree or _keep(files, zip_file)
     with transaction.atomic():
         model = _named(RegisteredModel, workspace, name)
         made = RegisteredModelVersion(
@@ -57,6 +60,8 @@ def register_model(
             files=tree,
             description=description,
             tags=dict(tags or {}),
+            properties=dict(properties or {}),
+            flavours=dict(flavours or {}),
             created_by=by,
         )
         _save_version(made, what=f"model '{model.name}'")
@@ -73,10 +78,14 @@ def register_code(
     by: Any,
     files: Files | None = None,
     zip_file: IO[bytes] | None = None,
+    tree: FileTree | None = None,
     version: str = "",
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
 ) -> CodeVersion:
     """A new version of a code folder. The same content as the newest version is no new version."""
-    tree = _keep(files, zip_file)
+    tree = tree or _keep(files, zip_file)
     with transaction.atomic():
         code = _named(Code, workspace, name)
         newest = code.versions.first()
@@ -86,6 +95,9 @@ def register_code(
             code=code,
             version=version or next_version(code.versions.values_list("version", flat=True)),
             files=tree,
+            description=description,
+            tags=dict(tags or {}),
+            properties=dict(properties or {}),
             created_by=by,
         )
         _save_version(made, what=f"code '{code.name}'")
@@ -103,6 +115,27 @@ def archive_version(
     version.archived_at = timezone.now() if archived else None
     version.save(update_fields=["archived_at"])
     record(subject=_subject(version), verb="archived" if archived else "restored", by=by)
+
+
+def describe_version(
+    *,
+    version: RegisteredModelVersion | EnvironmentVersion | CodeVersion,
+    by: Any,
+    description: str,
+    tags: Mapping[str, str],
+    properties: Mapping[str, str],
+) -> None:
+    """Replace what is said about a version; what it holds never changes. Twice is the same as once."""
+    wanted: dict[str, Any] = {"description": description, "tags": dict(tags), "properties": dict(properties)}
+    before = {field: getattr(version, field) for field in wanted if getattr(version, field) != wanted[field]}
+    if not before:
+        return
+    after = {field: wanted[field] for field in before}
+    with transaction.atomic():
+        for field, value in after.items():
+            setattr(version, field, value)
+        version.save(update_fields=list(after))
+        record(subject=_subject(version), verb="described", by=by, before=before, after=after)
 
 
 def delete_version(*, version: RegisteredModelVersion | EnvironmentVersion | CodeVersion, by: Any) -> None:

@@ -49,6 +49,7 @@ def create_environment_version(
     version: str = "",
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
     is_curated: bool = False,
     build_now: bool = True,
 ) -> EnvironmentVersion:
@@ -73,6 +74,7 @@ def create_environment_version(
             pip_requirements=pip_requirements,
             description=description,
             tags=dict(tags or {}),
+            properties=dict(properties or {}),
             build=build,
             created_by=by,
         )

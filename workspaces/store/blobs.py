@@ -56,6 +56,10 @@ class Blobs:
             settle(file, path, target)
         return sha256, size_bytes
 
+    def keep(self, sha256: str, size_bytes: int) -> bool:
+        """Whether a file of this hash and size is stored; if so it counts as new, so that no collection takes it soon."""
+        return _refresh(self.path(sha256), size_bytes)
+
     def path(self, sha256: str) -> Path:
         """Where the file of this hash is, if it is stored. Raises ValueError for what is no hash."""
         return self.root / "blobs" / checked(sha256)[:2] / sha256[2:]

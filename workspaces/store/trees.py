@@ -86,6 +86,23 @@ class Store:
             files[path] = TreeFile(path, sha256, size_bytes)
         return self._save(tuple(files[path] for path in sorted(files)))
 
+    def put_stored_tree(self, files: Iterable[TreeFile]) -> Tree:
+        """A tree of files whose contents are stored already; nothing is read or copied.
+
+        Raises FilesRefused like `put_tree`, and ContentMissing for content that is not in the store (any more).
+        """
+        kept: dict[str, TreeFile] = {}
+        for file in files:
+            path = clean_path(file.path)
+            if path in kept:
+                raise FilesRefused(file.path, "The path occurs twice.")
+            if len(kept) >= MAX_FILES:
+                raise FilesRefused("", f"There are more than {MAX_FILES} files.", "Pack them into fewer files.")
+            if not self.blobs.keep(file.sha256, file.size_bytes):
+                raise ContentMissing(file.sha256, f"('{path}') is not in the store")
+            kept[path] = TreeFile(path, file.sha256, file.size_bytes)
+        return self._save(tuple(kept[path] for path in sorted(kept)))
+
     def tree(self, tree_hash: str) -> Tree:
         """A stored tree by its hash. Raises ContentMissing."""
         try:

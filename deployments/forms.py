@@ -56,6 +56,8 @@ class VersionField(forms.ChoiceField):
         self.rows: dict[str, Any] = {}
 
     def offer(self, rows: Iterable[Any], *, group: str) -> None:
+        # a form's field is a shallow copy of its class's: what it offers must be its own
+        self.rows = {}
         groups: dict[str, list[tuple[str, str]]] = {}
         for row in rows:
             self.rows[str(row.pk)] = row
@@ -101,9 +103,15 @@ class RevisionForm(forms.Form):
     code_files = FilesField(
         label="Scoring code",
         required=False,
+        allow_empty_file=True,  # such as __init__.py
         help_text="The script and what it imports; or one zip of the folder.",
     )
-    code_folder = FilesField(label="or a whole folder", required=False, widget=FilesInput({"webkitdirectory": True}))
+    code_folder = FilesField(
+        label="or a whole folder",
+        required=False,
+        allow_empty_file=True,
+        widget=FilesInput({"webkitdirectory": True}),
+    )
     paths = forms.CharField(required=False, widget=forms.HiddenInput)
     code_version = VersionField(
         label="or code registered before",

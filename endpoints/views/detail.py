@@ -14,9 +14,10 @@ from endpoints import services
 from endpoints.forms import DeleteForm, EndpointSettingsForm
 from endpoints.models import Endpoint
 from endpoints.queries import activity_around, get_endpoint_for
-from endpoints.views.door import header, leads_on_when_gone, list_address, page, wants_part
+from endpoints.views.door import header, leads_on_when_gone, list_address, page
 from studio.lib.errors import StudioError
 from studio.lib.forms import show_error
+from studio.lib.parts import asks_for_part
 from workspaces.permissions import Need
 
 
@@ -34,7 +35,7 @@ def overview(request: HttpRequest, ws: str, ep: str) -> HttpResponse:
 def state(request: HttpRequest, ws: str, ep: str) -> HttpResponse:
     """The state at the top of every tab, polled while something is under way."""
     endpoint = get_endpoint_for(request.user, ws, ep)
-    if not wants_part(request):
+    if not asks_for_part(request):
         return redirect("endpoints:detail", endpoint.workspace.name, endpoint.name)
     return render(request, "endpoints/_state.html", header(endpoint))
 

@@ -15,23 +15,17 @@ from endpoints.models import AuthMode, Endpoint
 from endpoints.queries import behind, current_traffic, operations_around, scoring_host, scoring_uri
 from endpoints.views.sentences import state_sentence
 from studio.lib.errors import NotFound
+from studio.lib.parts import asks_for_part, template_for
 from workspaces.queries import get_workspace_for
 
 View = Callable[..., HttpResponse]
-
-
-def wants_part(request: HttpRequest) -> bool:
-    """Whether htmx asked for a part of the page, not for a whole page."""
-    htmx: Any = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
 def page(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, part: str = "", status: int = 200
 ) -> HttpResponse:
     """The whole page, or only its `part` when htmx asked for it."""
-    name = f"{template}#{part}" if part and wants_part(request) else template
-    return render(request, name, dict(context), status=status)
+    return render(request, template_for(request, template, part) if part else template, dict(context), status=status)
 
 
 def leads_on_when_gone(room: Callable[..., str]) -> Callable[[View], View]:
@@ -46,7 +40,7 @@ def leads_on_when_gone(room: Callable[..., str]) -> Callable[[View], View]:
             try:
                 return view(request, ws=ws, **names)
             except NotFound:
-                if not wants_part(request) or request.method != "GET":
+                if not asks_for_part(request) or request.method != "GET":
                     raise
                 get_workspace_for(request.user, ws)
                 return HttpResponseClientRedirect(room(ws=ws, **names))

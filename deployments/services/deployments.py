@@ -14,7 +14,7 @@ from deployments.lifecycle import TABLE
 from deployments.models import Deployment
 from deployments.quota import check_quota
 from deployments.reconcile import plan
-from deployments.services.revisions import RevisionSpec, checked, difference, spec_of, write_revision
+from deployments.services.revisions import RevisionSpec, checked, defaults_of, difference, spec_of, write_revision
 from endpoints.models import Endpoint
 from endpoints.queries import current_traffic
 from studio.lib.errors import Conflict, InUse
@@ -63,7 +63,7 @@ def create_deployment(
             deployment.wanted_revision = revision
             deployment.save(update_fields=["wanted_revision"])
             operation = _open(deployment, Operation.Kind.CREATE_DEPLOYMENT, plan.CREATE, by)
-            _, after = difference(RevisionSpec(wanted.environment_version, wanted.instance_type), wanted)
+            _, after = difference(defaults_of(wanted), wanted)
             after |= {
                 "instance_count": instance_count,
                 "instance_type": wanted.instance_type.name,

@@ -61,6 +61,12 @@ def checked(wanted: RevisionSpec, *, workspace: Workspace) -> RevisionSpec:
     )
 
 
+def defaults_of(wanted: RevisionSpec) -> RevisionSpec:
+    """The same environment and instance type with everything else as it is when nobody says otherwise."""
+    probe = spec.Probe().as_dict()
+    return RevisionSpec(wanted.environment_version, wanted.instance_type, liveness_probe=probe, readiness_probe=probe)
+
+
 def spec_of(revision: Revision) -> RevisionSpec:
     """What an existing revision was asked to be; the start of a patch."""
     return RevisionSpec(**{name: getattr(revision, name) for name in RevisionSpec.__dataclass_fields__})

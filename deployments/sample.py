@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 import time
@@ -123,7 +124,8 @@ def _models(workspace: Workspace, environment: EnvironmentVersion, by: Any) -> d
 def _register(workspace: Workspace, name: str, file: Path, description: str, by: Any) -> RegisteredModelVersion:
     with file.open("rb") as stream:
         files = [("model.joblib", stream)]
-        return register_model(workspace=workspace, name=name, by=by, files=files, description=description)
+        tags = {"sample_request": json.dumps(REQUEST)}
+        return register_model(workspace=workspace, name=name, by=by, files=files, description=description, tags=tags)
 
 
 def _ask_for(

@@ -16,6 +16,7 @@ from endpoints.forms import DeleteForm
 from endpoints.models import Endpoint, TrafficVersion
 from endpoints.queries import current_traffic, get_endpoint_for
 from endpoints.views.door import leads_on_when_gone, list_address, page
+from studio.lib.parts import asks_for_part
 from workspaces.models import Operation, Target
 from workspaces.queries import latest_operation
 
@@ -104,6 +105,7 @@ def detail_page(request: HttpRequest, deployment: Deployment, *, status: int = 2
         "revisions": revisions_of(deployment),
         "variable_names": sorted(revision.environment_variables) if revision else [],
         "activities": activity_of(deployment),
+        "is_part": asks_for_part(request),
         "scale_form": ScaleForm(initial={"instance_count": deployment.wanted_instance_count}),
         "delete_form": DeleteForm(name=deployment.name),
     }

@@ -22,7 +22,7 @@ MEANINGS = {
     404: "No deployment has traffic, or the pinned one does not exist at the gateway yet.",
     408: "The model took longer than the request timeout of its deployment.",
     413: "The request body is larger than the gateway takes.",
-    424: "The model answered with an error; its own status and message are below, more is in the deployment's log.",
+    424: "The model answered with an error; its own status and message are below, more is in its log.",
     429: "Too many requests are pending, or the rate limit of the endpoint is reached. Try again in a moment.",
     503: "No instance is ready for this request.",
 }

@@ -14,7 +14,7 @@ from endpoints.forms import TrafficForm
 from endpoints.models import Endpoint, TrafficVersion
 from endpoints.queries import TrafficPreview, current_traffic, get_endpoint_for, traffic_history, why_not_serving
 from endpoints.traffic import sentence
-from endpoints.views.door import header, page
+from endpoints.views.door import header, leads_on_when_gone, list_address, page
 from studio.lib.errors import Conflict, StudioError
 from workspaces.permissions import Need
 
@@ -22,6 +22,7 @@ VERSIONS_SHOWN = 30
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@leads_on_when_gone(list_address)
 def edit(request: HttpRequest, ws: str, ep: str) -> HttpResponse:
     """POST checks the shares and shows the change as a sentence; posted again with `apply` it comes into force."""
     endpoint = get_endpoint_for(request.user, ws, ep, need=Need.WRITE if request.method == "POST" else Need.READ)
@@ -129,7 +130,7 @@ def _traffic_page(
         "history": history,
         "undo": history[0]["undo_words"] if history and newest.number > 1 else "",
     }
-    return page(request, "endpoints/traffic.html", context, status=status)
+    return page(request, "endpoints/traffic.html", context, part="force", status=status)
 
 
 def _rows(form: TrafficForm, newest: TrafficVersion, behind: list[Any]) -> list[dict[str, Any]]:

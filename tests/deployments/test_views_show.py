@@ -106,6 +106,18 @@ def test_an_update_shows_both_revisions(cast):
     assert "Revision 2 is being prepared beside it." in page
 
 
+def test_the_polled_part_brings_revisions_and_activity_with_it(cast):
+    deployment = blue(cast)
+    client = signed_in(cast.bob)
+    part = text(client.get(address("detail", deployment), headers=PART))
+    for name in ("revisions", "activity", "made-of"):
+        assert f'id="{name}"' in part
+    assert part.count('hx-swap-oob="true"') == 3
+    page = text(client.get(address("detail", deployment)))
+    assert page.count('id="revisions"') == 1
+    assert "hx-swap-oob" not in page
+
+
 def test_a_failure_shows_step_code_cause_hint_and_the_lines_that_matter(cast):
     deployment = failed(cast)
     page = text(signed_in(cast.dana).get(address("detail", deployment)))

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from endpoints import scoring
 from endpoints.services import token_issuer
@@ -88,6 +89,7 @@ def test_an_error_of_the_model_is_explained(cast, gateway):
     assert "The model answered with an error" in page
     assert "The model answered 500." in page
     assert "run() raised" in page
+    assert reverse("deployments:logs", args=["risk", "churn", "green"]) in page
 
 
 def test_an_answer_that_is_html_is_escaped(cast, gateway):

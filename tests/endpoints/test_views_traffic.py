@@ -7,7 +7,7 @@ from django.contrib.messages import get_messages
 
 from endpoints import services
 from endpoints.queries import current_traffic
-from tests.endpoints.pages import address, churn, text
+from tests.endpoints.pages import PART, address, churn, text
 from tests.factories import make_deployment, make_endpoint, signed_in
 
 
@@ -43,6 +43,18 @@ def test_applying_brings_the_change_into_force_with_its_reason(cast):
     assert (newest.number, newest.percents) == (3, {"blue": 70, "green": 30})
     assert (newest.reason, newest.by) == ("green looks good", cast.dana)
     assert "Waiting for the gateway" in text(signed_in(cast.dana).get(address("traffic", endpoint)))
+
+
+def test_what_is_in_force_is_a_part_that_is_polled_until_the_gateway_has_it(cast):
+    endpoint = churn(cast)
+    client = signed_in(cast.bob)
+    settled = text(client.get(address("traffic", endpoint), headers=PART))
+    assert settled.strip().startswith("<section")
+    assert "hx-trigger" not in settled
+    services.set_traffic(endpoint=endpoint, percents={"green": 100}, by=cast.alice)
+    waiting = text(client.get(address("traffic", endpoint), headers=PART))
+    assert 'hx-trigger="every 1s"' in waiting
+    assert "Waiting for the gateway" in waiting
 
 
 def test_a_sum_other_than_a_hundred_is_refused_and_the_numbers_stay(cast):

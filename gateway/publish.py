@@ -100,6 +100,13 @@ class Turn:
         self._options = options
         self._admin = Admin(options.admin_socket)
         self._seconds = {"waiting": waited_seconds}
+        self._began_at = time.time()
+
+    def is_served(self, asked_at: float) -> bool:
+        """Whether the last accepted publish had its turn after `asked_at` (Unix seconds), and so read what was asked for."""
+        record = last_publish(self._options)
+        began_at = record.get("began_at", 0.0)
+        return bool(record.get("accepted")) and isinstance(began_at, float) and began_at > asked_at
 
     def prepare(self) -> None:
         empty = self._render(RouteTable())
@@ -253,7 +260,7 @@ class Turn:
 
     def _record(self, result: PublishResult, validated: str) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        record = {"at": now, "validated": validated, **asdict(result)}
+        record = {"at": now, "began_at": self._began_at, "validated": validated, **asdict(result)}
         files.move_into_place(self._options.last_publish_file, json.dumps(record).encode())
 
 

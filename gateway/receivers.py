@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.db import transaction
@@ -15,4 +16,4 @@ from gateway.tasks import publish
 @receiver([routing_changed, instances_changed])
 def on_change(**_: Any) -> None:
     # Without a broker the change waits for the next tick; what the caller did is done all the same.
-    transaction.on_commit(publish.delay, robust=True)
+    transaction.on_commit(lambda: publish.delay(asked_at=time.time()), robust=True)

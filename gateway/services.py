@@ -9,7 +9,7 @@ from endpoints import services as endpoint_services
 from gateway import logs
 from gateway.admin import Admin
 from gateway.configured import gateway_options, publisher
-from gateway.publish import PublishResult
+from gateway.publish import PublishResult, Turn
 from gateway.queries import WantedRoutes, wanted_routes
 from gateway.routes import InstanceTarget, cluster_name
 
@@ -20,10 +20,20 @@ def publish_routes() -> PublishResult:
     The rows are read when no other process publishes, so the newest ones win. Twice is the same as once.
     """
     with publisher().turn() as turn:
-        wanted = wanted_routes()
-        result = turn.publish(wanted.table)
-        if result.accepted:
-            _tell(wanted, result, Admin(gateway_options().admin_socket))
+        return _publish(turn)
+
+
+def publish_if_not_since(*, asked_at: float) -> PublishResult | None:
+    """As publish_routes, unless a publish has read the rows since `asked_at` (Unix seconds): many who ask at once share one."""
+    with publisher().turn() as turn:
+        return None if turn.is_served(asked_at) else _publish(turn)
+
+
+def _publish(turn: Turn) -> PublishResult:
+    wanted = wanted_routes()
+    result = turn.publish(wanted.table)
+    if result.accepted:
+        _tell(wanted, result, Admin(gateway_options().admin_socket))
     return result
 
 

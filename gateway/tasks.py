@@ -8,9 +8,9 @@ from gateway import services
 
 
 @shared_task(ignore_result=True)
-def publish() -> None:
-    """Bring what the rows want into force. Safe to run twice or late: the rows are read when its turn has come."""
-    services.publish_routes()
+def publish(asked_at: float) -> None:
+    """Bring what the rows wanted at `asked_at` (Unix seconds) or later into force. Safe to run twice or late."""
+    services.publish_if_not_since(asked_at=asked_at)
 
 
 @shared_task(ignore_result=True)

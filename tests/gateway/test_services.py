@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -169,3 +170,12 @@ def test_an_issued_token_opens_its_endpoint(installed: World) -> None:
     until(lambda: installed.call("tokens", key=issued.token).status_code == 200, "it answers")
     with pytest.raises(BadRequest, match="uses keys"):
         issue_token(endpoint=make_endpoint("churn"))
+
+
+def test_many_who_ask_at_once_share_one_publish(installed: World) -> None:
+    endpoint = make_endpoint("churn")
+    _serving(installed, endpoint, "blue")
+    asked_at = time.time()
+    assert services.publish_if_not_since(asked_at=asked_at) is not None
+    assert services.publish_if_not_since(asked_at=asked_at) is None
+    assert services.publish_if_not_since(asked_at=time.time()) is not None

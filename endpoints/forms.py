@@ -102,7 +102,7 @@ class TrafficForm(forms.Form):
         for name, reason in deployments.items():
             widget = forms.NumberInput({"inputmode": "numeric", "data-share": name, "class": "share-number"})
             field = forms.IntegerField(
-                label=f"Share of {name}", required=False, min_value=0, max_value=100, widget=widget
+                label=f"Share of {name}", required=False, initial=0, min_value=0, max_value=100, widget=widget
             )
             field.disabled = bool(reason)
             self.fields[self.field_of(name)] = field

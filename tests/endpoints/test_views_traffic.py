@@ -27,6 +27,13 @@ def test_the_sliders_stand_where_the_traffic_is(cast):
     assert "Confirmed by the gateway" in page
 
 
+def test_a_deployment_that_came_after_the_last_change_stands_at_zero(cast):
+    endpoint = churn(cast)
+    make_deployment(endpoint, "third")
+    response = signed_in(cast.dana).get(address("traffic", endpoint))
+    assert response.context["form"]["percent-third"].value() == 0
+
+
 def test_a_review_shows_the_change_as_a_sentence_and_changes_nothing(cast):
     endpoint = churn(cast)
     response = signed_in(cast.dana).post(address("traffic", endpoint), shares(70, 30))

@@ -46,7 +46,8 @@ def _once(bench: Bench, steps: dict[str, list[float]]) -> float:
     first = time.monotonic() - began
     bench.finish(operation)
     for step in operation.steps.all():
-        steps[step.name].append((step.finished_at - step.started_at).total_seconds())
+        if step.started_at and step.finished_at:
+            steps[step.name].append((step.finished_at - step.started_at).total_seconds())
     bench.delete("bench")
     return first
 

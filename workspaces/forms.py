@@ -55,12 +55,14 @@ class RegisterModelForm(forms.Form):
     upload = FilesField(
         label="Files or a zip",
         required=False,
+        allow_empty_file=True,
         widget=FilesInput(),
         help_text="Drop files here or choose them. Several files keep their names.",
     )
     folder = FilesField(
         label="Or a whole folder",
         required=False,
+        allow_empty_file=True,
         widget=FilesInput(attrs={"webkitdirectory": True}),
         help_text="Its name and the paths below it are kept.",
     )

@@ -65,7 +65,7 @@ def move(
             verb=verb or f"{subject.kind} {new.lower()}",
             target_kind=subject.kind,
             target_id=subject.id,
-            target_name=subject.name,
+            target_name=subject.name[:120],
             before={"state": old},
             after={"state": new},
             message=message,

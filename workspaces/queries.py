@@ -42,6 +42,7 @@ def models_in(workspace: Workspace) -> QuerySet[RegisteredModel]:
         RegisteredModel.objects.filter(workspace=workspace)
         .annotate(version_count=Count("versions"))
         .prefetch_related(Prefetch("versions", queryset=versions))
+        .order_by("name")
     )
 
 

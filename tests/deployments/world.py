@@ -72,7 +72,7 @@ class World:
         note_endpoints_published(versions=versions, gone=list(gone))
 
     def operation(self, deployment: Deployment) -> Operation:
-        return Operation.objects.filter(target_kind="deployment", target_id=deployment.pk).first()
+        return Operation.objects.filter(target_kind="deployment", target_id=deployment.pk)[0]
 
     def states(self, deployment: Deployment) -> list[str]:
         return sorted(deployment.instances.values_list("state", flat=True))

@@ -12,6 +12,9 @@ from studio.lib.errors import Conflict, OperationInProgress
 from workspaces.models import Activity, Operation, OperationStep, Workspace
 from workspaces.models.record import Subject
 
+# what the column for the name of a target holds
+NAME_CHARACTERS = 120
+
 
 def record(
     *,
@@ -29,7 +32,7 @@ def record(
         verb=verb,
         target_kind=subject.kind,
         target_id=subject.id,
-        target_name=subject.name,
+        target_name=subject.name[:NAME_CHARACTERS],
         before=dict(before or {}),
         after=dict(after or {}),
         message=message,
@@ -47,7 +50,7 @@ def open_operation(
                 kind=kind,
                 target_kind=subject.kind,
                 target_id=subject.id,
-                target_name=subject.name,
+                target_name=subject.name[:NAME_CHARACTERS],
                 by=by,
                 heartbeat_at=timezone.now(),
             )

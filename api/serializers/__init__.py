@@ -1,0 +1,1 @@
+"""What crosses the door: Azure's camelCase in, the studio's words out, and back."""

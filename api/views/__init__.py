@@ -1,0 +1,1 @@
+"""Doors of the API: fetch with permission, read the body, call one service, answer."""

@@ -26,6 +26,7 @@ TEXT_BYTES = 128
     ANSWERS,  # five columns: 1xx (unused) to 5xx
 ) = range(15)
 BUCKETS = ANSWERS + 5
+BATCHES, BATCHED = 32, 33
 BUCKET_BOUNDS_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 # Columns of the row all share.

@@ -180,12 +180,18 @@ class InlineEngine(Engine):
     def _slice(self) -> None:
         ends_at = monotonic() + SLICE_SECONDS
         while True:
-            taken = self.take()
-            if taken is None:
+            if not self._work_next():
                 return
-            self._work(*taken)
             if monotonic() > ends_at or self._late_stream is not None:
                 return
+
+    def _work_next(self) -> bool:
+        """Serve what is next in the queue; False when nothing is."""
+        taken = self.take()
+        if taken is None:
+            return False
+        self._work(*taken)
+        return True
 
     def _work(self, connection: Connection, request: Request) -> None:
         prepared = self.runner.prepare(request)

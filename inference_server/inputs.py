@@ -54,6 +54,10 @@ def arguments(script: Script, request: Request) -> dict[str, Any]:
                 request.method, request.path, request.query, request.headers, request.body
             )
         }
+    elif kind == "model":
+        if request.method != "POST":
+            raise Refused(405, "Method not allowed")
+        made = {script.first_parameter: request.body}
     elif request.method == "POST":
         made = _from_text(script, request) if kind == "text" else _from_object(script, _json_body(request))
     elif request.method == "GET":

@@ -22,6 +22,8 @@ _SUMS = (
         columns.SOFT_ERRORS,
     ),
     ("inference_rejected_total", "counter", "Requests answered 429 because the queue was full.", columns.REJECTED),
+    ("inference_batches_total", "counter", "Calls that took what waited together.", columns.BATCHES),
+    ("inference_batched_requests_total", "counter", "Requests in those calls.", columns.BATCHED),
     ("inference_disconnected_total", "counter", "Requests whose client left before run().", columns.DISCONNECTED),
 )
 

@@ -37,6 +37,10 @@ class Answer:
         self.is_soft_error = False
 
 
+class Encoded(bytes):
+    """A result that is JSON already."""
+
+
 def message(status: int, text: str, run_failed: bool = False) -> Answer:
     """The JSON body `{"message": …}` of everything that is not a result."""
     return Answer(status, json.dumps({"message": text}).encode(), JSON, run_failed)
@@ -70,6 +74,8 @@ dumps = _std_dumps if orjson is None else _orjson_dumps
 
 def result(value: Any) -> Answer:
     """The answer for what run() returned. Raises what json.dumps raises for a value JSON does not know."""
+    if type(value) is Encoded:
+        return Answer(200, value)
     if value is None:
         return Answer(200, b"{}")
     if compat.is_http_response(value):

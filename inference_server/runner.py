@@ -63,6 +63,9 @@ class Runner:
         self._measure(seconds)
         if isinstance(error, ScoringTimeout):
             return self.timed_out(request, error)
+        if isinstance(error, Refused):
+            log.line(f"Refused: {error.message}", "W", SCRIPT, request_id=request.request_id)
+            return outputs.message(error.status, error.message)
         self.row.numbers[columns.RUN_FAILURES] += 1
         text = "run() raised an exception"
         if isinstance(error, SystemExit):

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from types import ModuleType
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from inference_server import compat
 from inference_server.log import SCRIPT, log
@@ -24,13 +24,15 @@ class ScriptFailed(Exception):
 
 
 class Script:
-    """A loaded scoring script. `kind` says what run() is given: "text", "schema" or "raw"."""
+    """A loaded scoring script. `kind` says what run() is given: "text", "schema" or "raw" ("model": see models/scoring.py)."""
+
+    kind = "text"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._init: Callable[[], Any] = lambda: None
         self.run: Callable[..., Any] = lambda data: data
-        self.kind = "text"
+        self.batch: Callable[[list[Any]], Sequence[Any]] | None = None
         self.parameters: list[inspect.Parameter] = []
         self.first_parameter = ""
         self.wants_headers = False
@@ -40,7 +42,7 @@ class Script:
         """Import the script and check its functions. Raises ScriptFailed."""
         settings = self._settings
         compat.install()
-        _extend_search_path(settings.search_paths)
+        extend_search_path(settings.search_paths)
         module = self._import()
         where = settings.script_path or getattr(module, "__file__", None) or "main"
         log.line(f"Found user script at {where}", name=SCRIPT)
@@ -54,6 +56,7 @@ class Script:
         self._init = module.init
         self.run = driver.run if isinstance(driver, ModuleType) and hasattr(driver, "run") else module.run
         self._examine_run(where)
+        self._examine_run_batch(getattr(module, "run_batch", None))
 
     def _import(self) -> ModuleType:
         path = self._settings.script_path
@@ -124,12 +127,30 @@ class Script:
         passed = {"raw": "the HTTP request", "schema": "the decorated parameters", "text": "the request's body as text"}
         log.line(f"run() is {said[self.kind]}. Server will invoke it with {passed[self.kind]}.", name=SCRIPT)
 
+    def _examine_run_batch(self, function: Any) -> None:
+        """A run_batch(list) takes the place of run() for plain POST requests."""
+        if function is None:
+            return
+        if not callable(function) or self.kind != "text" or self.wants_headers or inspect.iscoroutinefunction(function):
+            log.line(
+                "run_batch() is not used: it takes the place of an undecorated run() without request_headers, and is no coroutine",
+                "W",
+                SCRIPT,
+            )
+            return
+        self.batch, self.is_async = function, False
+        log.line("Server will invoke run_batch() with a list of what waits", name=SCRIPT)
+
     def _find_kind(self) -> str:
         schema = sys.modules.get("inference_schema.schema_util")
         has_schema = bool(schema is not None and schema.is_schema_decorated(self.run))
         if compat.is_raw() and has_schema:
             raise ScriptFailed("run() cannot be decorated with both @rawhttp and @input_schema; remove one of them.")
         return "raw" if compat.is_raw() else "schema" if has_schema else "text"
+
+    def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON schemas of the request and of the answer, of kind "model" only."""
+        raise NotImplementedError
 
     def init(self) -> None:
         """Call the script's init(). Raises ScriptFailed for anything that it raises, sys.exit() too."""
@@ -158,6 +179,20 @@ class Script:
         return "the traceback below shows the line in init(); a model that does not load often needs other package versions."
 
 
+def choose(settings: Settings) -> Script:
+    """The script, or what takes its place when none is named, there is no main.py, and there is a model. Not loaded yet."""
+    if not settings.generates_scoring:
+        return Script(settings)
+    try:
+        from inference_server.models.scoring import GeneratedScoring
+    except ModuleNotFoundError as error:
+        raise ScriptFailed(
+            f"There is no scoring script, and generated scoring needs {error.name!r}, which the environment does not have.\n"
+            "Remedy: add it to the dependencies of the deployment's environment, or give the deployment a scoring script."
+        ) from error
+    return GeneratedScoring(settings)
+
+
 def failure_traceback(error: BaseException) -> str:
     """The traceback of what the script raised, without the server's own frames."""
     cause = error.__cause__ or error
@@ -183,7 +218,7 @@ def _place(error: BaseException, app_root: str) -> str:
     return f'File "{inside[-1].filename}", line {inside[-1].lineno}, in {inside[-1].name}: ' if inside else ""
 
 
-def _extend_search_path(folders: list[str]) -> None:
+def extend_search_path(folders: list[str]) -> None:
     """Append the code folders to sys.path, but before the server's own directory, which stays last."""
     runtime = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     at = (

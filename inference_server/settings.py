@@ -48,6 +48,7 @@ class Settings:
     scoring_timeout_ms: int
     max_concurrent: int | None
     max_queue: int
+    max_batch: int
     max_body_bytes: int
     cpu_limit: float | None
     drain_seconds: float
@@ -83,6 +84,14 @@ class Settings:
         if self.source_directory:
             found.append(os.path.join(self.app_root, self.source_directory))
         return found
+
+    @property
+    def generates_scoring(self) -> bool:
+        """Whether the model folder is served as it is: no script is named, none is found as main.py, and there is a model."""
+        if self.entry_script or not self.model_dir:
+            return False
+        mains = [os.path.join(folder, name) for folder in self.search_paths for name in ("main.py", "main")]
+        return not any(os.path.exists(path) for path in mains)
 
     @property
     def script_path(self) -> str | None:
@@ -168,7 +177,7 @@ _KNOWN_KEYS = frozenset(
     WORKER_TIMEOUT WORKER_PRELOAD SCORING_TIMEOUT_MS AZUREML_LOG_LEVEL SERVICE_NAME SERVICE_VERSION SERVICE_PATH_PREFIX
     WORKSPACE_NAME HOSTNAME AML_APP_INSIGHTS_ENABLED AML_APP_INSIGHTS_KEY AML_MODEL_DC_STORAGE_ENABLED
     APP_INSIGHTS_LOG_RESPONSE_ENABLED AML_CORS_ORIGINS SERVER_VERSION_LOG_RESPONSE_ENABLED SEPERATE_HEALTH_ENDPOINT
-    SERVER_PORT HEALTH_PORT AZUREML_DEBUG_PORT STUDIO_MAX_CONCURRENT STUDIO_MAX_QUEUE STUDIO_MAX_BODY_BYTES
+    SERVER_PORT HEALTH_PORT AZUREML_DEBUG_PORT STUDIO_MAX_CONCURRENT STUDIO_MAX_QUEUE STUDIO_MAX_BATCH STUDIO_MAX_BODY_BYTES
     STUDIO_CPU_LIMIT STUDIO_DRAIN_SECONDS STUDIO_LAME_DUCK_SECONDS STUDIO_HEADER_TIMEOUT_SECONDS
     STUDIO_BODY_TIMEOUT_SECONDS STUDIO_KEEP_ALIVE_SECONDS STUDIO_LOG_REQUEST_ID""".split()
 )
@@ -204,6 +213,7 @@ def _limits(source: _Source) -> dict[str, Any]:
     """The settings that bound what clients may take: bytes, places, seconds."""
     return {
         "max_queue": source.whole("STUDIO_MAX_QUEUE", 1024),
+        "max_batch": source.whole("STUDIO_MAX_BATCH", 64, 1),
         "max_body_bytes": source.whole("STUDIO_MAX_BODY_BYTES", 0),
         "drain_seconds": source.number("STUDIO_DRAIN_SECONDS", 30),
         "lame_duck_seconds": source.number("STUDIO_LAME_DUCK_SECONDS", 0.5),
@@ -280,7 +290,10 @@ def table(settings: Settings) -> list[str]:
     """The lines of the start-up table. Holds no secret."""
     where = f"unix socket {settings.socket_path}" if settings.socket_path else f"{settings.host}:{settings.port}"
     rows = [
-        ("Entry Script Name", settings.script_path or "main (module)"),
+        (
+            "Entry Script Name",
+            settings.script_path or ("none (generated)" if settings.generates_scoring else "main (module)"),
+        ),
         ("Model Directory", settings.model_dir),
         ("Config File", settings.config_file),
         ("Worker Count", settings.worker_count),

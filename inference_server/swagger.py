@@ -66,6 +66,8 @@ class Documents:
 
 def _schemas(script: Script) -> tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]:
     """Versions that can be generated, and the schemas of run()'s input and output."""
+    if script.kind == "model":
+        return (VERSIONS, *script.schemas())
     if script.kind != "schema":
         return VERSIONS, _UNTYPED, _UNTYPED
     util = sys.modules["inference_schema.schema_util"]

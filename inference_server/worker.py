@@ -15,6 +15,7 @@ from typing import Any
 from inference_server import board as columns
 from inference_server import log as logs
 from inference_server import metrics, outputs, swagger
+from inference_server.batch_engine import BatchEngine
 from inference_server.board import Board
 from inference_server.concurrent_engines import AsyncEngine, ThreadEngine
 from inference_server.engine import Engine, InlineEngine
@@ -24,7 +25,7 @@ from inference_server.log import current_request_id, log
 from inference_server.outputs import Answer
 from inference_server.protocol import Connection
 from inference_server.runner import Runner
-from inference_server.script import Script, ScriptFailed, failure_traceback
+from inference_server.script import Script, ScriptFailed, choose, failure_traceback
 from inference_server.settings import Settings
 
 EXIT_SCRIPT_FAILED = 3
@@ -58,8 +59,8 @@ def prepare_script(settings: Settings) -> Script:
     logs.take_over(settings.log_level, settings.app_root, settings.script_path)
     if settings.debug_port:
         _attach_debugger(settings.debug_port)
-    script = Script(settings)
     try:
+        script = choose(settings)
         script.load()
         script.init()
     except ScriptFailed as error:
@@ -73,7 +74,7 @@ def prepare_script(settings: Settings) -> Script:
 
 def _attach_debugger(port: int) -> None:
     try:
-        import debugpy
+        import debugpy  # type: ignore[import-not-found]
     except ImportError:
         log.line("AZUREML_DEBUG_PORT is set but debugpy is not in the environment: add `debugpy` to it.", "W", now=True)
         return
@@ -115,6 +116,8 @@ class Worker:
         runner = Runner(self.script, self.settings, self.row)
         if self.script.is_async:
             return AsyncEngine(self, runner, self.loop, self.settings.coroutines_per_worker)
+        if self.script.batch is not None:
+            return BatchEngine(self, runner, self.loop, self.settings.max_batch)
         if self.settings.threads_per_worker > 1:
             return ThreadEngine(self, runner, self.loop, self.settings.threads_per_worker)
         return InlineEngine(self, runner, self.loop)

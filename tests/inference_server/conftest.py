@@ -4,6 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.inference_server.models import environment
+from tests.inference_server.models.environment import ModelEnvironment
 from tests.inference_server.server import Server
 
 
@@ -33,3 +35,9 @@ def free_ports() -> Callable[[int], list[int]]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def model_environment() -> ModelEnvironment:
+    """An interpreter with the model libraries, and a folder of models; built once for all test processes."""
+    return environment.model_environment()

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -80,11 +81,14 @@ def test_several_workers_work_side_by_side(serve):
     server = serve("score.py", "--worker_count", "2").until_ready()
     eventually(lambda: server.log.count("ready for serving") == 2, "both workers")
     clients = [server.client() for _ in range(2)]
-    pids = set()
+
+    def grew(before: float) -> bool:
+        return server.metric("inference_requests_in_flight") == before + 1
+
     for client in clients:
         before = server.metric("inference_requests_in_flight")
         client.request("POST", "/score", b'{"do": "sleep", "seconds": 1}')
-        eventually(lambda n=before: server.metric("inference_requests_in_flight") == n + 1, "run() in work")
+        eventually(partial(grew, before), "run() in work")
     pids = {client.getresponse().read() for client in clients}
     assert len(pids) == 2
 

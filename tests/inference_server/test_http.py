@@ -26,7 +26,7 @@ def test_200_clients_at_once_each_get_their_own_answers(server):
             answer = (await reader.readuntil(b"\r\n\r\n")).decode()
             assert answer.startswith("HTTP/1.1 200 OK\r\n")
             assert f"x-request-id: {number}-{turn}\r\n" in answer
-            length = int(re.search(r"Content-Length: (\d+)", answer)[1])
+            length = int(re.findall(r"Content-Length: (\d+)", answer)[0])
             assert json.loads(await reader.readexactly(length)) == {"me": number, "turn": turn}
         writer.close()
 

@@ -47,6 +47,12 @@ def _configuration() -> dict[str, object]:
                 "schedule": 5.0,
                 "options": {"expires": 5.0},
             },
+            "measure": {"task": "monitoring.tasks.tick_scrape", "schedule": 10.0, "options": {"expires": 10.0}},
+            "forget old metrics": {
+                "task": "monitoring.tasks.tick_retention",
+                "schedule": 3600.0,
+                "options": {"expires": 600.0},
+            },
             "collect garbage": {
                 "task": "workspaces.tasks.tick_garbage",
                 "schedule": 3600.0,

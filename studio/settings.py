@@ -34,6 +34,11 @@ STUDIO_LOG_BYTES = env.integer("STUDIO_LOG_BYTES", 10 * 1024 * 1024, minimum=64 
 COMPUTE_DRIVERS = {"local": "deployments.compute.local.LocalDriver"}
 COMPUTE_DRIVER = "local"
 
+# --- how long metrics are kept
+STUDIO_MINUTE_METRICS_DAYS = env.integer("STUDIO_MINUTE_METRICS_DAYS", 14, minimum=1, maximum=3_650)
+STUDIO_HOUR_METRICS_DAYS = env.integer("STUDIO_HOUR_METRICS_DAYS", 400, minimum=7, maximum=3_650)
+STUDIO_DAY_METRICS_DAYS = env.integer("STUDIO_DAY_METRICS_DAYS", 3_650, minimum=31, maximum=36_500)
+
 # --- secrets
 SECRET_KEY = (
     env.text("STUDIO_SECRET_KEY") or ensure_secret(STUDIO_HOME / "secrets" / "django.key", random_text).decode()
@@ -66,18 +71,24 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "template_partials",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "heroicons",
     "studio",
     "workspaces",
     "endpoints",
     "deployments",
     "gateway",
+    "monitoring",
+    "api",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studio.lib.middleware.ContentSecurityPolicy",
+    "api.middleware.ArmSpelling",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -142,6 +153,11 @@ X_FRAME_OPTIONS = "DENY"
 STATIC_URL = "/static/"
 STATIC_ROOT = STUDIO_HOME / "static"
 STATICFILES_DIRS = [REPOSITORY / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "monitoring.finders.PlotlyFinder",
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -150,6 +166,28 @@ FILE_UPLOAD_TEMP_DIR = STUDIO_HOME / "tmp"
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 2000
+
+# --- the API
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.PersonalToken"],
+    "DEFAULT_PERMISSION_CLASSES": ["api.authentication.Authenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "api.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Endpoint Studio",
+    "DESCRIPTION": "The resources of Azure Machine Learning's managed online endpoints, served by this studio.",
+    "VERSION": "2024-10-01",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
 
 # --- Celery
 REDIS_URL = env.text("REDIS_URL") or f"redis+socket://{STUDIO_HOME / 'run' / 'redis.sock'}"

@@ -8,4 +8,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("workspaces.urls")),
     path("", include("endpoints.urls")),
     path("", include("deployments.urls")),
+    path("", include("api.urls")),
+    path("", include("monitoring.urls")),
 ]

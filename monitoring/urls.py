@@ -1,0 +1,19 @@
+"""Pages of this room."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from monitoring.views import metrics
+
+app_name = "monitoring"
+
+# /workspaces/<ws>/endpoints/<ep>/
+endpoint_urls = [
+    path("metrics/", metrics.metrics, name="metrics"),
+    path("metrics/data.json", metrics.data, name="metrics-data"),
+    path("metrics/export.csv", metrics.export, name="metrics-export"),
+]
+
+# /workspaces/<ws>/
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("workspaces/<str:ws>/endpoints/<str:ep>/", include(endpoint_urls)),
+]

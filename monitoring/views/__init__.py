@@ -1,0 +1,1 @@
+"""Doors for browsers: fetch with permission, ask a question, render."""

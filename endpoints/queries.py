@@ -27,10 +27,12 @@ def get_endpoint_for(user: Any, workspace_name: str, name: str, *, need: Need = 
 
 
 def endpoints_in(workspace: Workspace) -> QuerySet[Endpoint]:
-    """Endpoints by name, each with `percents_now` and `mirror_now` of its newest traffic version."""
+    """Endpoints by name, each with `percents_now`, `mirror_now` and `number_now` of its newest traffic version."""
     newest = TrafficVersion.objects.filter(endpoint=OuterRef("pk")).order_by("-number")
     return Endpoint.objects.filter(workspace=workspace).annotate(
-        percents_now=Subquery(newest.values("percents")[:1]), mirror_now=Subquery(newest.values("mirror")[:1])
+        percents_now=Subquery(newest.values("percents")[:1]),
+        mirror_now=Subquery(newest.values("mirror")[:1]),
+        number_now=Subquery(newest.values("number")[:1]),
     )
 
 

@@ -56,7 +56,7 @@ class ArmView(APIView):
     def token(self) -> AccessToken:
         """What the caller came with."""
         token: Any = self.request.auth
-        return token  # type: ignore[no-any-return]
+        return token
 
     def _workspace(self, *, sub: str, rg: str, ws: str) -> Workspace:
         """The workspace, when caller and token may do what is needed there. Raises NotFound and Forbidden."""

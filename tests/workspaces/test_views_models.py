@@ -85,7 +85,7 @@ def test_a_zip_is_unpacked_unless_told_otherwise(dana, unpack, paths):
         ({"name": ""}, "This field is required"),
         ({"name": "no spaces"}, "Use letters, digits"),
         ({"version": "1"}, "exists already; versions never change"),
-        ({"version": "a b"}, "Use up to 30 letters"),
+        ({"version": "a b"}, "Use up to 64 letters"),
         ({"type": "nonsense"}, "Select a valid choice"),
         ({"upload": []}, "Choose the model&#x27;s files"),
         ({"upload": [upload("empty.pkl", b"")]}, "empty"),

@@ -59,6 +59,8 @@ class AssetVersion(models.Model):
     tags = models.JSONField(default=dict, blank=True)
     # what clients of the API keep beside it; the studio does not look at it
     properties = models.JSONField(default=dict, blank=True)
+    # made for one deployment by a client that was given files instead of a name; lists of the API leave it out
+    is_anonymous = models.BooleanField(default=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)

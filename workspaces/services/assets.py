@@ -42,6 +42,7 @@ def register_model(
     description: str = "",
     tags: Mapping[str, str] | None = None,
     properties: Mapping[str, str] | None = None,
+    is_anonymous: bool = False,
     flavours: Mapping[str, Any] | None = None,
 ) -> RegisteredModelVersion:
     """A new version of a model, from (path, stream) pairs, a zip or stored files. Paths are as AZUREML_MODEL_DIR will show them.
@@ -61,6 +62,7 @@ def register_model(
             description=description,
             tags=dict(tags or {}),
             properties=dict(properties or {}),
+            is_anonymous=is_anonymous,
             flavours=dict(flavours or {}),
             created_by=by,
         )
@@ -83,6 +85,7 @@ def register_code(
     description: str = "",
     tags: Mapping[str, str] | None = None,
     properties: Mapping[str, str] | None = None,
+    is_anonymous: bool = False,
 ) -> CodeVersion:
     """A new version of a code folder. The same content as the newest version is no new version."""
     tree = tree or _keep(files, zip_file)
@@ -98,6 +101,7 @@ def register_code(
             description=description,
             tags=dict(tags or {}),
             properties=dict(properties or {}),
+            is_anonymous=is_anonymous,
             created_by=by,
         )
         _save_version(made, what=f"code '{code.name}'")

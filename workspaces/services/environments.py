@@ -50,6 +50,7 @@ def create_environment_version(
     description: str = "",
     tags: Mapping[str, str] | None = None,
     properties: Mapping[str, str] | None = None,
+    is_anonymous: bool = False,
     is_curated: bool = False,
     build_now: bool = True,
 ) -> EnvironmentVersion:
@@ -75,6 +76,7 @@ def create_environment_version(
             description=description,
             tags=dict(tags or {}),
             properties=dict(properties or {}),
+            is_anonymous=is_anonymous,
             build=build,
             created_by=by,
         )

@@ -104,7 +104,8 @@ class RevisionForm(forms.Form):
         label="Scoring code",
         required=False,
         allow_empty_file=True,  # such as __init__.py
-        help_text="The script and what it imports; or one zip of the folder.",
+        help_text="The script and what it imports; or one zip of the folder. Without code the model is served as it is: "
+        "MLflow, scikit-learn, ONNX, XGBoost, LightGBM.",
     )
     code_folder = FilesField(
         label="or a whole folder",
@@ -115,13 +116,14 @@ class RevisionForm(forms.Form):
     paths = forms.CharField(required=False, widget=forms.HiddenInput)
     code_version = VersionField(
         label="or code registered before",
-        empty="None: upload it",
+        empty="None: upload it, or serve the model as it is",
         required=False,
         help_text="Used when nothing is uploaded.",
     )
     scoring_script = forms.CharField(
         label="Scoring script",
         initial="score.py",
+        required=False,
         max_length=255,
         help_text="Its path in the code folder; it has init() and run().",
         widget=forms.TextInput({"spellcheck": "false", "autocomplete": "off", "class": "mono"}),
@@ -191,8 +193,13 @@ class RevisionForm(forms.Form):
         cleaned = super().clean() or {}
         if cleaned.get("code_files") and cleaned.get("code_folder"):
             self.add_error("code_folder", "Choose files or a folder, not both.")
-        if not self.uploads and not cleaned.get("code_version") and "code_version" not in self.errors:
-            self.add_error("code_files", "Upload the scoring code, or choose code that was registered before.")
+        has_code = bool(self.uploads or cleaned.get("code_version") or "code_version" in self.errors)
+        if not has_code:
+            cleaned["scoring_script"] = ""
+        if not has_code and not cleaned.get("model_version") and "model_version" not in self.errors:
+            self.add_error(
+                "code_files", "Upload the scoring code, or choose code or a model that was registered before."
+            )
         return cleaned
 
     @property
@@ -270,6 +277,8 @@ class UpdateForm(RevisionForm):
         """Only what differs from what the form was made from, by the names of RevisionSpec."""
         changed = set(self.changed_data) | ({"code_version"} if self.uploads else set())
         names = {next((f"{p}_probe" for p in PROBES if name.startswith(f"{p}_")), name) for name in changed}
+        if "code_version" in names:
+            names.add("scoring_script")  # without code there is none, though the field still shows one
         return {name: value for name, value in self.values().items() if name in names}
 
     @staticmethod

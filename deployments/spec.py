@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os.path
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
@@ -15,6 +16,10 @@ DEPLOYMENTS_PER_ENDPOINT = 20
 _VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 # set by the studio; a user's value would be silently lost
 RESERVED_VARIABLES = frozenset({"AZUREML_MODEL_DIR", "AZUREML_ENTRY_SCRIPT", "AML_APP_ROOT", "STUDIO_CPU_LIMIT"})
+
+# Files that the inference server serves without a script; its docs/reference lists them, and a test holds the two together.
+SERVED_SUFFIXES = frozenset((".pkl", ".pickle", ".joblib", ".onnx", ".ubj", ".xgb", ".bst", ".lgb", ".lgbm"))
+SERVED_NAMES = frozenset(("MLmodel", "model.json", "model.txt"))
 
 
 class SpecInvalid(BadRequest):
@@ -118,6 +123,35 @@ def check_scoring_script(script: str, *, paths: list[str] | None) -> str:
         return nested[0]
     scripts = ", ".join(sorted(path for path in paths if path.endswith(".py"))[:10]) or "no Python file"
     raise SpecInvalid(f"There is no '{script}' in the code folder (it has {scripts}).", field="scoring_script")
+
+
+def served_model(paths: Iterable[str]) -> str:
+    """The one file of a model, by its path in the model's folder, for which the inference server can generate scoring.
+
+    An MLmodel file goes first, then what lies nearest to the top; among several, the one called `model`. Raises SpecInvalid.
+    """
+    known = sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
+    candidates = [path for path in known if _is_served(path)]
+    candidates = [path for path in candidates if path.rsplit("/", 1)[-1] == "MLmodel"] or candidates
+    top = min((path.count("/") for path in candidates), default=0)
+    nearest = [path for path in candidates if path.count("/") == top]
+    if len(nearest) > 1:
+        called = [path for path in nearest if path.rsplit("/", 1)[-1].split(".")[0] == "model"]
+        nearest = called if len(called) == 1 else nearest
+    if len(nearest) == 1:
+        return nearest[0]
+    has = f"several models ({', '.join(nearest[:10])})" if nearest else ", ".join(known[:10]) or "no files"
+    raise SpecInvalid(
+        f"There is no scoring script, and the model cannot be served without one: it has {has}.",
+        field="code",
+        hint="Give the deployment a folder with a script that has init() and run(), or register a folder with one model: "
+        "MLflow, scikit-learn (.pkl, .joblib), ONNX, XGBoost (.ubj, model.json) or LightGBM (.lgb, model.txt).",
+    )
+
+
+def _is_served(path: str) -> bool:
+    name = path.rsplit("/", 1)[-1]
+    return name in SERVED_NAMES or os.path.splitext(name)[1].lower() in SERVED_SUFFIXES
 
 
 def instances_with_reserve(count: int, *, skips_reserve: bool) -> int:

@@ -41,17 +41,13 @@ def checked(wanted: RevisionSpec, *, workspace: Workspace) -> RevisionSpec:
     if not wanted.instance_type.is_offered:
         raise spec.SpecInvalid(f"Instance type '{wanted.instance_type}' is not offered.", field="instance_type")
     if wanted.code_version is None:
-        raise spec.SpecInvalid(
-            "There is no scoring script, and this studio does not generate one.",
-            field="code",
-            hint="Give the deployment a folder with a script that has init() and run().",
-        )
+        spec.served_model(_paths(wanted.model_version))
     spec.check_request_settings(
         request_timeout_ms=wanted.request_timeout_ms,
         max_concurrent=wanted.max_concurrent_requests_per_instance,
         max_queue_wait_ms=wanted.max_queue_wait_ms,
     )
-    paths = [path for path, *_ in wanted.code_version.files.manifest]
+    paths = _paths(wanted.code_version) if wanted.code_version else None
     return replace(
         wanted,
         scoring_script=spec.check_scoring_script(wanted.scoring_script, paths=paths),
@@ -59,6 +55,10 @@ def checked(wanted: RevisionSpec, *, workspace: Workspace) -> RevisionSpec:
         liveness_probe=spec.Probe.from_mapping(wanted.liveness_probe, field="liveness_probe").as_dict(),
         readiness_probe=spec.Probe.from_mapping(wanted.readiness_probe, field="readiness_probe").as_dict(),
     )
+
+
+def _paths(version: CodeVersion | RegisteredModelVersion | None) -> list[str]:
+    return [path for path, *_ in version.files.manifest] if version else []
 
 
 def defaults_of(wanted: RevisionSpec) -> RevisionSpec:

@@ -3,6 +3,8 @@ from decimal import Decimal
 import pytest
 
 from deployments.spec import (
+    SERVED_NAMES,
+    SERVED_SUFFIXES,
     Probe,
     SpecInvalid,
     check_environment_variables,
@@ -11,8 +13,10 @@ from deployments.spec import (
     check_scoring_script,
     instances_with_reserve,
     parse_variables,
+    served_model,
     vcpu_with_reserve,
 )
+from inference_server.models import folder
 
 
 @pytest.mark.parametrize(("count", "with_reserve"), [(1, 2), (2, 3), (3, 4), (5, 6), (10, 12), (50, 60)])
@@ -91,3 +95,38 @@ def test_a_script_in_the_uploaded_folder_is_found_with_and_without_the_folder():
 def test_a_missing_script_is_answered_with_the_scripts_there_are():
     with pytest.raises(SpecInvalid, match=r"main\.py"):
         check_scoring_script("score.py", paths=["main.py", "data.csv"])
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["model.pkl"],
+        ["churn/MLmodel", "churn/model.pkl", "churn/conda.yaml"],
+        ["deep/er/model.onnx", "weights.onnx"],
+        ["scaler.joblib", "model.joblib"],
+        ["a/model.json", "a/notes.json"],
+        ["BOOSTER.UBJ"],
+        ["model.txt", "readme.txt"],
+        [".hidden/model.pkl", "x.lgb"],
+        ["x.lgbm"],
+        ["x.bst"],
+        ["x.xgb"],
+        ["x.pickle"],
+    ],
+)
+def test_the_studio_and_the_inference_server_find_the_same_model(paths):
+    assert served_model(paths) == folder.find(paths).path
+
+
+@pytest.mark.parametrize("paths", [["weights.pt"], [], ["one.pkl", "two.onnx"], ["model.pkl", "model.onnx"]])
+def test_the_studio_refuses_what_the_inference_server_does_not_serve(paths):
+    with pytest.raises(folder.NotServed):
+        folder.find(paths)
+    with pytest.raises(SpecInvalid, match="cannot be served without one") as caught:
+        served_model(paths)
+    assert caught.value.field == "code"
+
+
+def test_the_studio_and_the_inference_server_know_the_same_files():
+    assert set(folder.KIND_OF_SUFFIX) == SERVED_SUFFIXES
+    assert set(folder.KIND_OF_NAME) == SERVED_NAMES

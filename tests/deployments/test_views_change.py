@@ -98,6 +98,20 @@ def test_a_deployment_is_created_and_its_progress_is_shown(cast, place):
     assert "Checking quota" in page
 
 
+def test_a_model_of_a_served_kind_needs_no_code(cast, place):
+    model = make_model_version(cast.workspace, files=make_files(MLmodel="flavors: {}", model_pkl="x"))
+    assert place(cast.dana, model_version=model.pk, code_version="").status_code == 302
+    revision = Revision.objects.get()
+    assert (revision.model_version, revision.code_version, revision.scoring_script) == (model, None, "")
+
+
+def test_a_model_that_needs_a_script_says_so_at_the_code(cast, place):
+    model = make_model_version(cast.workspace, files=make_files(weights_pt="x"))
+    response = place(cast.dana, model_version=model.pk, code_version="")
+    assert response.status_code == 422
+    assert "it has weights.pt" in str(response.context["form"].errors)
+
+
 def test_uploaded_files_become_a_code_version(cast, place):
     files = [script(), script("", "features.py")]
     assert place(cast.dana, code_version="", code_files=files).status_code == 302
@@ -142,7 +156,7 @@ def test_a_mistake_elsewhere_does_not_lose_the_upload(cast, place):
     [
         ({"name": "2fast"}, "name", "Begin with a letter"),
         ({"scoring_script": "main.py"}, "scoring_script", "it has score.py"),
-        ({"scoring_script": ""}, "scoring_script", "required"),
+        ({"scoring_script": ""}, "scoring_script", "Name the scoring script"),
         ({"environment_variables": "LEVEL"}, "environment_variables", "Line 1"),
         ({"environment_variables": "AZUREML_MODEL_DIR=x"}, "environment_variables", "set by the studio"),
         ({"request_timeout_ms": 180_001}, "request_timeout_ms", "180000"),

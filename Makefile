@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 TEST_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format golden migrations setup-run setup-test
+.PHONY: help run test check bench format golden docs screenshots migrations setup-run setup-test
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -33,6 +33,12 @@ format: setup-test ## format the code and mend what lint can mend
 
 golden: setup-test ## write the gateway's golden configuration files anew, to be read before they are committed
 	UPDATE_GOLDEN=1 $(PYTHON_IN_VENV) -m pytest tests/gateway/test_envoy.py
+
+docs: setup-test ## draw the reference pages that are made from the code
+	$(TEST_SETTINGS) $(PYTHON_IN_VENV) -m ops.states
+
+screenshots: setup-test ## pictures of every page, light and dark, into docs/screenshots
+	$(PYTHON_IN_VENV) -m ops.screenshots
 
 migrations: setup-test ## make the migrations that the models ask for: make migrations NAME=what_changes
 	$(TEST_SETTINGS) $(PYTHON_IN_VENV) manage.py makemigrations --name $(NAME)

@@ -13,6 +13,8 @@ for _variable in ("DATABASE_URL", "REDIS_URL", "STUDIO_SECRET_KEY", "STUDIO_FIEL
 
 from studio.settings import *  # noqa: E402, F403
 
+# a file, as in production: an in-memory database locks whole tables instead of queueing writers
+DATABASES["default"]["TEST"] = {"NAME": f"{_home}/test.sqlite3"}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

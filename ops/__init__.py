@@ -1,0 +1,1 @@
+"""How the studio runs: setting up, the sample, pictures for the documents."""

@@ -155,7 +155,7 @@ class RevisionForm(forms.Form):
         initial=500,
         min_value=0,
         max_value=spec.REQUEST_TIMEOUT_MS_MAXIMUM,
-        help_text="Counts into the timeout.",
+        help_text="Kept for files made for Azure. Waiting counts into the request timeout, whatever stands here.",
     )
 
     def __init__(self, *args: Any, choices: Choices, offers: list[Offer], **kwargs: Any) -> None:

@@ -26,7 +26,13 @@ from workspaces.models import (
 )
 from workspaces.permissions import Need
 
-_PARTS = ("model_version__model", "code_version__code", "environment_version__environment", "instance_type")
+_PARTS = (
+    "model_version__model",
+    "code_version__code",
+    "environment_version__environment",
+    "environment_version__build",
+    "instance_type",
+)
 _OF_REVISION = tuple(f"{which}_revision__{part}" for which in ("serving", "wanted") for part in _PARTS)
 _HEAVY = tuple(f"{which}_revision__environment_variables" for which in ("serving", "wanted"))
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from bench.load import Load
 from tests.browser import chromium
@@ -46,9 +47,11 @@ def main() -> None:
         with Load(f"{studio.gateway_url}/endpoints/churn/score", key, REQUEST, threads=2, most=2000):
             pass
         with chromium() as browser:
-            for scheme in ("light", "dark"):
-                size = {"width": WIDTH, "height": HEIGHT}
-                page = browser.new_context(color_scheme=scheme, viewport=size).new_page()
+            schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+            for scheme in schemes:
+                page = browser.new_context(
+                    color_scheme=scheme, viewport=ViewportSize(width=WIDTH, height=HEIGHT)
+                ).new_page()
                 _take_all(studio, page, scheme)
 
 

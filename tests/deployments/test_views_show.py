@@ -157,3 +157,11 @@ def test_a_stranger_sees_nothing(cast, name):
     deployment = blue(cast)
     assert signed_in(cast.charlie).get(address(name, deployment)).status_code == 404
     assert signed_in(cast.charlie).get(cards_of(deployment.endpoint)).status_code == 404
+
+
+def test_another_python_than_asked_for_is_said_on_the_page(cast):
+    deployment = blue(cast)
+    build = deployment.serving_revision.environment_version.build
+    build.substitution = "Python 3.8 was asked for; 3.11 is used."
+    build.save()
+    assert build.substitution in text(signed_in(cast.bob).get(address("detail", deployment)))

@@ -161,6 +161,7 @@ def test_a_stranger_sees_nothing(cast, name):
 
 def test_another_python_than_asked_for_is_said_on_the_page(cast):
     deployment = blue(cast)
+    assert deployment.serving_revision
     build = deployment.serving_revision.environment_version.build
     build.substitution = "Python 3.8 was asked for; 3.11 is used."
     build.save()

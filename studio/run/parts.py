@@ -131,7 +131,8 @@ def redis(binary: Path, configuration_file: Path) -> Part:
 def web(places: Places, *, bind: str, port: int) -> Part:
     """The pages and the API: plain http on the port, and on a socket for the gateway's https listener.
 
-    Only what comes through that socket may say by X-Forwarded-Proto that it came in by https.
+    Only what comes through that socket may say by X-Forwarded-Proto that it came in by https, and may have an underscore in
+    the one header's name whose sender, the official client, leaves us no choice.
     """
     address = f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"
     command = [
@@ -141,7 +142,7 @@ def web(places: Places, *, bind: str, port: int) -> Part:
         *("--worker-tmp-dir", "/dev/shm" if Path("/dev/shm").is_dir() else str(places.run)),
         *("--timeout", "120", "--graceful-timeout", "5", "--keep-alive", "75"),
         *("--access-logfile", "-", "--error-logfile", "-", "--no-control-socket"),
-        *("--umask", "022", "--forwarded-allow-ips", ""),
+        *("--umask", "022", "--forwarded-allow-ips", "", "--forwarder-headers", "X-MS-META-UPLOAD_STATUS"),
     ]
     return Part(WEB, command, stop_seconds=8, access_log="web-access")
 

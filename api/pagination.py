@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTransform
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -51,5 +51,5 @@ def with_tags(request: Request, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = rows.filter(tags__has_key=name)
         if has_value:
             alias = f"tag_{number}"
-            rows = rows.alias(**{alias: KeyTextTransform(name, "tags")}).filter(**{alias: value})
+            rows = rows.alias(**{alias: KeyTransform(name, "tags")}).filter(**{alias: value})
     return rows

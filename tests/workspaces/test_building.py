@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -25,8 +26,8 @@ def queued(cast, monkeypatch):
     return version.build
 
 
-def built(**changes):
-    values = {
+def built(**changes: Any) -> BuildResult:
+    values: dict[str, Any] = {
         "hash": "abc",
         "path": Path("/home/environments/abc/venv"),
         "python": Path("/home/environments/abc/venv/bin/python"),

@@ -49,6 +49,7 @@ class Settings:
     max_concurrent: int | None
     max_queue: int
     max_batch: int
+    fast_path: bool
     max_body_bytes: int
     cpu_limit: float | None
     drain_seconds: float
@@ -177,7 +178,8 @@ _KNOWN_KEYS = frozenset(
     WORKER_TIMEOUT WORKER_PRELOAD SCORING_TIMEOUT_MS AZUREML_LOG_LEVEL SERVICE_NAME SERVICE_VERSION SERVICE_PATH_PREFIX
     WORKSPACE_NAME HOSTNAME AML_APP_INSIGHTS_ENABLED AML_APP_INSIGHTS_KEY AML_MODEL_DC_STORAGE_ENABLED
     APP_INSIGHTS_LOG_RESPONSE_ENABLED AML_CORS_ORIGINS SERVER_VERSION_LOG_RESPONSE_ENABLED SEPERATE_HEALTH_ENDPOINT
-    SERVER_PORT HEALTH_PORT AZUREML_DEBUG_PORT STUDIO_MAX_CONCURRENT STUDIO_MAX_QUEUE STUDIO_MAX_BATCH STUDIO_MAX_BODY_BYTES
+    SERVER_PORT HEALTH_PORT AZUREML_DEBUG_PORT STUDIO_MAX_CONCURRENT STUDIO_MAX_QUEUE STUDIO_MAX_BATCH STUDIO_FAST_PATH
+    STUDIO_MAX_BODY_BYTES
     STUDIO_CPU_LIMIT STUDIO_DRAIN_SECONDS STUDIO_LAME_DUCK_SECONDS STUDIO_HEADER_TIMEOUT_SECONDS
     STUDIO_BODY_TIMEOUT_SECONDS STUDIO_KEEP_ALIVE_SECONDS STUDIO_LOG_REQUEST_ID""".split()
 )
@@ -258,6 +260,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         service_name=source.text("SERVICE_NAME") or "ML service",
         service_version=source.text("SERVICE_VERSION") or "1.0",
         service_path_prefix=source.text("SERVICE_PATH_PREFIX") or "",
+        fast_path=source.truth("STUDIO_FAST_PATH", True),
         app_insights=source.truth("AML_APP_INSIGHTS_ENABLED", False),
         debug_port=source.whole("AZUREML_DEBUG_PORT", 0) or None,
         unknown_keys=tuple(sorted(set(values) - _KNOWN_KEYS)),

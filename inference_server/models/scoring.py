@@ -46,6 +46,7 @@ class GeneratedScoring(Script):
     """Stands where the script would; `batch` takes the bodies of several requests and returns an answer for each."""
 
     kind = "model"
+    fast_path_note = ""
 
     def load(self) -> None:
         """Find the model. Raises ScriptFailed."""
@@ -77,10 +78,41 @@ class GeneratedScoring(Script):
         except BaseException as error:
             text = f"The model {self.path} cannot be loaded: {type(error).__name__}: {error}\nRemedy: {self._remedy(error)}"
             raise ScriptFailed(text) from error
+        self._predict_rows = self.model.predict
+        self._take_fast_path()
         self.run = self._run_one
         self.batch = self.score
         log.line(f"Loading the model took {time.monotonic() - started_at:.3f} s", name=SCRIPT)
         log.line(f"Sample request: {json.dumps(self.sample())[:2000]}", name=SCRIPT, now=True)
+
+    def _take_fast_path(self) -> None:
+        """Let onnxruntime answer where it can; the log says whether, and why."""
+        if not self._settings.fast_path or self.found.kind == folder.ONNX:
+            return
+        from inference_server.models import fast_path
+
+        started_at = time.monotonic()
+        try:
+            fast, text = fast_path.find(self.model, self._examples())
+        except fast_path.NotUsed as reason:
+            self.fast_path_note = f"not used, {reason}"
+            log.line(f"Fast path: {self.fast_path_note}", name=SCRIPT)
+            return
+        self._predict_rows = fast.predict
+        text += f"; found in {time.monotonic() - started_at:.2f} s. STUDIO_FAST_PATH=false turns it off"
+        self.fast_path_note = f"onnxruntime serves the model, {text}"
+        log.line(f"Fast path: {self.fast_path_note}", name=SCRIPT)
+
+    def _examples(self) -> list[Any]:
+        """Rows that came with the model."""
+        stored = self._stored_example()
+        if stored is None:
+            return []
+        try:
+            made = self.model.accept(parse(json.dumps(stored).encode()))
+        except Refused:
+            return []
+        return [made.value] if isinstance(made.value, arrays.np.ndarray) else []
 
     def _remedy(self, error: BaseException) -> str:
         needs = PACKAGE_OF_KIND[self.found.kind]
@@ -118,7 +150,7 @@ class GeneratedScoring(Script):
     def _predict(self, group: list[tuple[int, Given, arrays.Input]], results: list[Any]) -> None:
         counts = [made.count for _, _, made in group]
         try:
-            outputs = self.model.predict(arrays.join([made for _, _, made in group]), group[0][1].params)
+            outputs = self._predict_rows(arrays.join([made for _, _, made in group]), group[0][1].params)
             if len(group) == 1:
                 results[group[0][0]] = self._encode(group[0][1], outputs)
                 return
@@ -150,12 +182,9 @@ class GeneratedScoring(Script):
 
     def sample(self) -> dict[str, Any]:
         """A request this model takes: MLflow's own example where it stored one, otherwise made from the signature."""
-        stored = os.path.join(os.path.dirname(self.path), "serving_input_example.json")
-        if self.model.is_mlflow and os.path.isfile(stored) and os.path.getsize(stored) <= EXAMPLE_BYTES:
-            with open(stored, encoding="utf-8") as file:
-                value = json.load(file)
-            if isinstance(value, dict):
-                return value
+        stored = self._stored_example()
+        if stored is not None:
+            return stored
         signature = self.model.signature
         if self.model.sample_row is not None or signature is None:
             return {"data": [[0.0] if self.model.sample_row is None else self.model.sample_row]}
@@ -164,6 +193,17 @@ class GeneratedScoring(Script):
             return {"input_data": zeros[""] if list(zeros) == [""] else zeros}
         row = signature.sample_row()
         return {"input_data": {"columns": [column.name for column in signature.columns], "data": [row]}}
+
+    def _stored_example(self) -> dict[str, Any] | None:
+        path = os.path.join(os.path.dirname(self.path), "serving_input_example.json")
+        if not self.model.is_mlflow or not os.path.isfile(path) or os.path.getsize(path) > EXAMPLE_BYTES:
+            return None
+        try:
+            with open(path, encoding="utf-8") as file:
+                value = json.load(file)
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
 
     def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """JSON schemas of the request, with its example, and of the answer."""

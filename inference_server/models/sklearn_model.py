@@ -60,7 +60,7 @@ def load(path: str, estimator: Any = None, predict_name: str = "predict", signat
     return FrameEstimator(speaker, names, width, signature)
 
 
-def _steps(estimator: Any) -> list[Any]:
+def steps_of(estimator: Any) -> list[Any]:
     """The estimator, or the steps of a pipeline."""
     steps = getattr(estimator, "steps", None)
     return [step for _, step in steps] if isinstance(steps, list) and steps else [estimator]
@@ -72,7 +72,7 @@ def _takes_numbers(estimator: Any, names: list[str] | None, width: int | None, s
         signature and any(one.type not in ("double", "long", "integer", "float") for one in signature.columns)
     ):
         return False
-    first = _steps(estimator)[0]
+    first = steps_of(estimator)[0]
     if getattr(first, "is_categorical_", None) is not None or hasattr(first, "best_estimator_"):
         return False
     module = type(first).__module__
@@ -87,7 +87,7 @@ class _Estimator:
     def __init__(self, estimator: Any, predict_name: str) -> None:
         self.estimator, self.predict_name = estimator, predict_name
         self.call = getattr(estimator, predict_name)
-        last = _steps(estimator)[-1]
+        last = steps_of(estimator)[-1]
         self.is_classifier = predict_name == "predict" and hasattr(estimator, "predict_proba")
         classes = getattr(last, "classes_", None)
         is_plain = isinstance(classes, arrays.np.ndarray) and classes.ndim == 1
@@ -97,7 +97,7 @@ class _Estimator:
 
     def forget_names(self) -> None:
         """Take arrays without a warning at each call: the names have been checked by then."""
-        for step in {id(one): one for one in (self.estimator, _steps(self.estimator)[0])}.values():
+        for step in {id(one): one for one in (self.estimator, steps_of(self.estimator)[0])}.values():
             if "feature_names_in_" in vars(step):
                 del step.feature_names_in_
 

@@ -86,6 +86,19 @@ def boosters() -> None:
     expect("xgboost", likely.argmax(1), likely)
 
 
+def fine() -> None:
+    """A booster that splits between numbers which are one and the same in 32 bits."""
+    random = np.random.default_rng(3)
+    values = 1e8 + random.integers(0, 4, (400, 2)).astype(float)
+    booster = lightgbm.train(
+        {"objective": "binary", "verbose": -1}, lightgbm.Dataset(values, values[:, 0] > 1e8 + 1), 20
+    )
+    booster.save_model(place("fine") / "model.txt")
+    asked = values[:8]
+    likely = booster.predict(asked)
+    expect("fine", (likely > 0.5).astype(int), np.stack([1 - likely, likely], 1), asked.tolist())
+
+
 def onnx_files() -> None:
     model = LogisticRegression().fit(X.to_numpy(), Y)
     table = to_onnx(model, X.to_numpy()[:1].astype(np.float32))
@@ -122,5 +135,6 @@ def mlflow_folders() -> None:
 
 estimators()
 boosters()
+fine()
 onnx_files()
 mlflow_folders()

@@ -26,6 +26,11 @@ for folder, calls in json.load(sys.stdin).items():
     scoring.load()
     scoring.init()
     made = [[outcome(one) for one in scoring.score([json.dumps(body).encode() for body in bodies])] for bodies in calls]
-    answers[folder] = {"calls": made, "sample": scoring.sample(), "row_wise": scoring.model.is_row_wise}
+    answers[folder] = {
+        "calls": made,
+        "sample": scoring.sample(),
+        "row_wise": scoring.model.is_row_wise,
+        "fast": scoring.fast_path_note,
+    }
 sys.stderr.flush()
 print("\n" + json.dumps(answers))

@@ -15,7 +15,8 @@ from tests.inference_server.server import Server
 pytestmark = pytest.mark.network
 COLUMNS = ["a", "b", "c", "d"]
 EQUAL = ["logistic", "named", "scaled", "svc", "linear", "forest", "boosting", "histogram", "city", "texts"]
-EQUAL += ["lightgbm", "xgboost", "onnx", "mlflow"]
+EQUAL += ["lightgbm", "xgboost", "onnx", "mlflow", "fine"]
+FAST = ["logistic", "named", "scaled", "linear", "forest", "boosting", "lightgbm", "xgboost", "mlflow"]
 ROW = [0.5, 1, -2, 3]
 
 CALLS: dict[str, list[list[Any]]] = {
@@ -87,6 +88,36 @@ def test_answers_are_those_of_the_library(probed, model_environment, name):
     assert ("probabilities" in answer) == ("probabilities" in wanted)
     for row, want in zip(answer.get("probabilities", []), wanted.get("probabilities", []), strict=True):
         assert row == pytest.approx(want, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_models_that_convert_are_served_by_onnxruntime(probed, name):
+    assert probed[name]["fast"].startswith("onnxruntime serves the model, equal on 51"), probed[name]["fast"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("fine", "of 512 classes differ"),
+        ("svc", "something else than predictions and probabilities"),
+        ("city", "take rows of numbers"),
+        ("texts", "take rows of numbers"),
+        ("pyfunc", "take rows of numbers"),
+        ("onnx", ""),
+    ],
+)
+def test_other_models_are_served_as_they_are_and_the_log_says_why(probed, name, why):
+    note = probed[name]["fast"]
+    assert note.startswith("not used, ") == bool(why)
+    assert why in note
+
+
+def test_the_fast_path_can_be_turned_off(serve, model_environment):
+    folder = str(model_environment.models / "boosting")
+    flags = {"AML_APP_ROOT": folder, "STUDIO_FAST_PATH": "false"}
+    server = serve(None, "--model_dir", folder, python=model_environment.python, **flags).until_ready()
+    assert server.ask("POST", "/score", '{"data": [[1, 2, 3, 4]]}').status == 200
+    assert "Fast path" not in server.log
 
 
 def test_numbers_are_checked_by_column(probed):

@@ -134,7 +134,7 @@ def _curve(chart: Chart, line: Line, x: list[str]) -> Figure:
         "y": list(line.values),
         "connectgaps": False,
         "line": {"color": line.colour, "dash": line.dash, "width": 2, "shape": shape},
-        "marker": {"size": 3, "color": line.colour},
+        "marker": {"size": 4, "color": line.colour},
         "visible": "legendonly" if line.is_hidden else True,
         "hovertemplate": _hover(chart),
     }
@@ -154,7 +154,7 @@ def _marks(marks: Sequence[Mark]) -> Figure:
         "yaxis": "y2",
         "text": [mark.text for mark in marks],
         "marker": {
-            "size": 9,
+            "size": 7,
             "symbol": [_EVENT_SYMBOLS.get(mark.kind, "circle") for mark in marks],
             "color": [_EVENT_COLOURS.get(mark.kind, "var(--ink-3)") for mark in marks],
         },

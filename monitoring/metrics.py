@@ -20,7 +20,8 @@ PERCENTILES = (
     ("P95", 95, "solid", False),
     ("P99", 99, "dash", True),
 )
-_PATTERNS = {4: "/", 5: "x"}
+# Layers of one colour are told apart by these, in the order of their statuses.
+_PATTERNS = ("", "/", "x", "-", "+", "|")
 
 
 def endpoint_charts(endpoint: Endpoint, window: Window) -> list[Chart]:
@@ -102,9 +103,9 @@ def _ms_text(value_ms: float) -> str:
 def _errors(traffic: TrafficSeries, used: InstanceSeries, names: Mapping[str, str], marks: Sequence[Mark]) -> Chart:
     lines, parts = [], []
     for name, tallies in traffic.by_deployment.items():
-        for status in sorted({status for tally in tallies for status in tally.statuses if status >= 400}):
+        for number, status in enumerate(sorted({s for tally in tallies for s in tally.statuses if s >= 400})):
             values = _rates(tallies, partial(_with_status, status))
-            lines.append(Line(f"{name} {status}", values, names[name], pattern=_PATTERNS.get(status // 100, "")))
+            lines.append(Line(f"{name} {status}", values, names[name], pattern=_PATTERNS[number % len(_PATTERNS)]))
         soft = [step.soft_errors for step in used.together(name)]
         if any(soft):
             values = [tally.per_minute(count) for tally, count in zip(tallies, soft, strict=True)]

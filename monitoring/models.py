@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
+
+from deployments.models import InstanceType
 
 
 class Grain(models.IntegerChoices):
@@ -98,3 +104,22 @@ class ScrapeState(models.Model):
 
     def __str__(self) -> str:
         return self.source
+
+
+class InstanceTypePrice(models.Model):
+    """What an instance type costs from `since` on. Rows are only ever added, and never for a time that has passed."""
+
+    instance_type = models.ForeignKey(InstanceType, on_delete=models.CASCADE, related_name="prices")
+    price_per_hour = models.DecimalField(max_digits=10, decimal_places=5, validators=[MinValueValidator(Decimal(0))])
+    since = models.DateTimeField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["since"]
+        constraints = [
+            models.UniqueConstraint(fields=["instance_type", "since"], name="one_price_at_a_time"),
+            models.CheckConstraint(condition=models.Q(price_per_hour__gte=0), name="price_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instance_type_id}: {self.price_per_hour} since {self.since:%Y-%m-%d %H:%M}"

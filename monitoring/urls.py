@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from monitoring.views import metrics
+from monitoring.views import cost, metrics, prices
 
 app_name = "monitoring"
 
@@ -11,9 +11,12 @@ endpoint_urls = [
     path("metrics/", metrics.metrics, name="metrics"),
     path("metrics/data.json", metrics.data, name="metrics-data"),
     path("metrics/export.csv", metrics.export, name="metrics-export"),
+    path("cost/", cost.of_endpoint, name="endpoint-cost"),
 ]
 
 # /workspaces/<ws>/
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("workspaces/<str:ws>/cost/", cost.of_workspace, name="cost"),
+    path("workspaces/<str:ws>/cost/prices/", prices.prices, name="prices"),
     path("workspaces/<str:ws>/endpoints/<str:ep>/", include(endpoint_urls)),
 ]

@@ -30,6 +30,12 @@ RANGES = (
     Range("30d", "30 d", "the last 30 days", 30 * DAY),
     Range("90d", "90 d", "the last 90 days", 90 * DAY),
 )
+DAYS_DEFAULT = "month"
+DAY_RANGES = (
+    Range("today", "Today", "today", DAY),
+    Range("7d", "7 days", "the last 7 days", 7 * DAY),
+    Range("month", "This month", "this month", 31 * DAY),
+)
 # (longest range, step, grain of the buckets it is made from), in seconds: never more than 400 points
 _STEPS = (
     (6 * HOUR, MINUTE, MINUTE),
@@ -80,6 +86,27 @@ def custom(begin: str, end: str, now: datetime) -> Window:
     if last - first > timedelta(days=LONGEST_DAYS):
         raise ValueError(f"At most {LONGEST_DAYS:,} days can be shown.")
     return _window(CUSTOM, f"{first:%-d %b %Y %H:%M} to {last:%-d %b %Y %H:%M} UTC", first, last)
+
+
+def named_days(key: str, now: datetime) -> Window:
+    """Whole days (UTC) up to now: of a choice in DAY_RANGES, of the usual one for an unknown key."""
+    choice = next((one for one in DAY_RANGES if one.key == key), None)
+    choice = choice or next(one for one in DAY_RANGES if one.key == DAYS_DEFAULT)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = {"today": today, "7d": today - timedelta(days=6), "month": today.replace(day=1)}
+    return Window(choice.key, choice.words, starts[choice.key], now, DAY, DAY)
+
+
+def custom_days(begin: str, end: str, now: datetime) -> Window:
+    """From one day (UTC) to another, both included, as ISO dates; an end that is left out is today. Raises ValueError."""
+    first = _moment(begin).replace(hour=0, minute=0, second=0, microsecond=0)
+    last = (_moment(end) if end else now).replace(hour=0, minute=0, second=0, microsecond=0)
+    if first > last:
+        raise ValueError("The first day must not lie after the last one.")
+    if last - first > timedelta(days=LONGEST_DAYS):
+        raise ValueError(f"At most {LONGEST_DAYS:,} days can be shown.")
+    words = f"{first:%-d %b %Y} to {last:%-d %b %Y} (UTC)"
+    return Window(CUSTOM, words, first, last + timedelta(days=1), DAY, DAY)
 
 
 def _moment(text: str) -> datetime:

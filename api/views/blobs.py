@@ -157,8 +157,8 @@ class _Body:
     """The request's body, read in pieces and held to its length and MD5. Raises BodyRefused when it is not that."""
 
     def __init__(self, request: HttpRequest) -> None:
-        length = request.META.get("CONTENT_LENGTH", "")
-        if not length.isdigit():
+        length = request.META.get("CONTENT_LENGTH", "") or "0"
+        if not length.isdigit() or "Transfer-Encoding" in request.headers:
             raise BodyRefused("Say how long the body is (Content-Length).", code="MissingContentLengthHeader")
         self.left_bytes = int(length)
         if self.left_bytes > settings.STUDIO_MAX_UPLOAD_BYTES:

@@ -13,6 +13,7 @@ from studio.lib.formats import bytes_text
 from studio.lib.forms import FilesField, FilesInput, TagsField
 from workspaces.models import Member, Role, Workspace
 from workspaces.models.assets import ModelType
+from workspaces.models.people import workspace_name
 
 CONDA_EXAMPLE = """\
 name: scoring
@@ -214,3 +215,42 @@ class AccessTokenForm(forms.Form):
 
     def for_service(self) -> dict[str, Any]:
         return {**self.cleaned_data, "days": self.cleaned_data["days"] or None}
+
+
+def _password(**attributes: str) -> forms.PasswordInput:
+    return forms.PasswordInput(attrs={"autocomplete": "new-password", **attributes})
+
+
+class AccountForm(forms.Form):
+    """`cleaned_data` are the arguments of `create_account`."""
+
+    username = forms.CharField(
+        max_length=150, widget=_name("dana"), help_text="What they sign in with: letters, digits and @ . + - _"
+    )
+    password = forms.CharField(
+        required=False, max_length=4096, strip=False, widget=_password(), help_text="Empty: one is made and shown once."
+    )
+    is_administrator = forms.BooleanField(
+        label="Administrator", required=False, help_text="Sees and changes every workspace, and these accounts."
+    )
+
+
+class PasswordForm(forms.Form):
+    """One's own password: the present one, and the new one twice."""
+
+    present = forms.CharField(label="Present password", strip=False, widget=_password(autocomplete="current-password"))
+    new = forms.CharField(
+        label="New password", max_length=4096, strip=False, widget=_password(), help_text="At least 8 characters."
+    )
+    again = forms.CharField(label="New password once more", strip=False, widget=_password())
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "new" in data and "again" in data and data["new"] != data["again"]:
+            self.add_error("again", "This is not the same as the new password above.")
+        return data
+
+
+class WorkspaceForm(forms.Form):
+    name = forms.CharField(max_length=33, widget=_name("risk"), validators=[workspace_name])
+    description = forms.CharField(max_length=4000, required=False, widget=_text(2))

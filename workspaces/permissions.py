@@ -54,3 +54,9 @@ def check(user: Any, workspace: Workspace, need: Need) -> None:
             f"Your role in '{workspace.name}' ({role}) does not allow you to {need.value}.",
             hint="Ask an owner of the workspace to change your role.",
         )
+
+
+def check_administrator(user: Any) -> None:
+    """Raises Forbidden for everybody but administrators of the installation."""
+    if not user.is_superuser:
+        raise Forbidden("This is for administrators of the studio.", hint="Ask one of them.")

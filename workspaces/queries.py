@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db.models import Count, Prefetch, QuerySet
 
 from studio.lib.errors import NotFound
@@ -16,6 +17,7 @@ from workspaces.models import (
     Operation,
     RegisteredModel,
     RegisteredModelVersion,
+    Target,
     Workspace,
 )
 from workspaces.permissions import Need, check
@@ -33,6 +35,17 @@ def get_workspace_for(user: Any, name: str, *, need: Need = Need.READ) -> Worksp
         raise NotFound(f"There is no workspace '{name}' that you can see.")
     check(user, workspace, need)
     return workspace
+
+
+def accounts() -> QuerySet[Any]:
+    """Every account of the installation by name, with the names of its workspaces prefetched as memberships."""
+    rows = get_user_model().objects.prefetch_related("memberships__workspace")
+    return rows.order_by("-is_active", "username")
+
+
+def activities_of_accounts(*, most: int = 30) -> QuerySet[Activity]:
+    """What happened to accounts, newest first."""
+    return Activity.objects.filter(target_kind=Target.ACCOUNT).select_related("by")[:most]
 
 
 def models_in(workspace: Workspace) -> QuerySet[RegisteredModel]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from workspaces.views import activity, code, environments, home, members, models, tokens
+from workspaces.views import accounts, activity, code, environments, home, members, models, tokens
 
 app_name = "workspaces"
 
@@ -52,6 +52,16 @@ workspace_urls: list[URLPattern | URLResolver] = [
     path("tokens/<int:token_id>/revoke/", tokens.revoke, name="revoke-token"),
 ]
 
+# /accounts/
+account_urls = [
+    path("", accounts.index, name="accounts"),
+    path("<int:account_id>/", accounts.change, name="change-account"),
+    path("<int:account_id>/password/", accounts.reset, name="reset-password"),
+]
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("accounts/", include(account_urls)),
+    path("password/", accounts.password, name="password"),
+    path("new-workspace/", home.create, name="create-workspace"),
     path("workspaces/<str:ws>/", include(workspace_urls)),
 ]

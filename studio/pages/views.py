@@ -14,6 +14,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from workspaces.queries import workspaces_for
+from workspaces.services.sign_in import TooManyAttempts, begin_sign_in, end_sign_in
 
 THEME_LASTS_SECONDS = 365 * 86_400
 
@@ -29,6 +30,26 @@ class SignIn(LoginView):
         if request.headers.get("HX-Request"):
             return HttpResponse(status=200, headers={"HX-Refresh": "true"})
         return super().dispatch(request, *args, **kwargs)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Counted before the password is looked at; too many attempts get a page that says when to come back."""
+        who = {"account": request.POST.get("username", ""), "address": address_of(request)}
+        try:
+            begin_sign_in(**who)
+        except TooManyAttempts as error:
+            refused = render(request, "error.html", {"error": error}, status=error.http_status)
+            refused.headers["Retry-After"] = str(error.retry_after_seconds)
+            return refused
+        response = super().post(request, *args, **kwargs)
+        if request.user.is_authenticated:
+            end_sign_in(**who)
+        return response
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where a request comes from. Only the gateway uses the web's unix socket, and it adds the caller's address last."""
+    direct = request.META.get("REMOTE_ADDR", "")
+    return (direct or request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip())[:45]
 
 
 @require_GET

@@ -63,7 +63,8 @@ def names(cast) -> dict[str, str]:
     make_deployment(endpoint, "blue", model_version=model, code_version=code, environment_version=environment)
     token, _ = create_access_token(user=cast.alice, name="notebook", workspace=workspace)
     member = Member.objects.get(workspace=workspace, user=cast.bob)
-    return {**NAMES, "token_id": str(token.pk), "member_id": str(member.pk), "number": "1"}
+    mine = {"token_id": token.pk, "member_id": member.pk, "account_id": cast.dana.pk, "number": 1}
+    return {**NAMES, **{name: str(value) for name, value in mine.items()}}
 
 
 def filled(route: str, names: dict[str, str]) -> str:
@@ -79,7 +80,8 @@ def both(browser: Client, url: str) -> tuple[int, int]:
     """The statuses of a GET and of a POST."""
     answers = browser.get(url), browser.post(url)
     for answer in answers:
-        answer.close()  # a download holds its file open until then
+        for _ in answer if answer.streaming else ():
+            pass  # a download holds its file open until its end
     return answers[0].status_code, answers[1].status_code
 
 

@@ -10,7 +10,7 @@ from workspaces.models.assets import (
     RegisteredModel,
     RegisteredModelVersion,
 )
-from workspaces.models.people import AccessToken, Member, Role, Workspace
+from workspaces.models.people import AccessToken, Member, Role, SignInAttempt, Workspace
 from workspaces.models.record import Activity, Operation, OperationStep, Target
 from workspaces.models.uploads import UploadedFile
 
@@ -29,6 +29,7 @@ __all__ = [
     "RegisteredModel",
     "RegisteredModelVersion",
     "Role",
+    "SignInAttempt",
     "Target",
     "UploadedFile",
     "Workspace",

@@ -86,3 +86,21 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class SignInAttempt(models.Model):
+    """A sign-in that has begun and not succeeded. Rows older than the window that `services/sign_in.py` counts are removed."""
+
+    account = models.CharField(max_length=150)
+    address = models.CharField(max_length=45)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [
+            # how often somebody tried lately: from this address, and for this account
+            models.Index(fields=["address", "at"], name="sign_in_by_address"),
+            models.Index(fields=["account", "at"], name="sign_in_by_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} from {self.address}"

@@ -24,6 +24,7 @@ class Target(models.TextChoices):
     INSTANCE = "instance"
     MEMBER = "member"
     TOKEN = "token"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _ICONS = {
     "instance": "cpu-chip",
     "member": "users",
     "token": "key",
+    "account": "user-circle",
 }
 
 

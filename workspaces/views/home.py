@@ -6,13 +6,18 @@ from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
 
+from studio.lib.errors import StudioError
 from studio.lib.formats import tone_of
+from studio.lib.forms import show_error
 from studio.lib.parts import template_for
 from workspaces import queries
+from workspaces.forms import WorkspaceForm
 from workspaces.models import Workspace
+from workspaces.permissions import check_administrator
+from workspaces.services import people
 
 ENDPOINTS_SHOWN = 6
 ASSETS_SHOWN = 5
@@ -32,6 +37,22 @@ def home(request: HttpRequest, ws: str) -> HttpResponse:
         "is_settled": not any(tone_of(card["endpoint"].state) == "busy" or card["is_busy"] for card in cards),
     }
     return render(request, template_for(request, "workspaces/home.html", "endpoints"), context)
+
+
+@require_http_methods(["GET", "POST"])
+def create(request: HttpRequest) -> HttpResponse:
+    """A new workspace, by an administrator, who becomes its owner."""
+    check_administrator(request.user)
+    form = WorkspaceForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            workspace = people.create_workspace(by=request.user, **form.cleaned_data)
+        except StudioError as error:
+            show_error(form, error)
+        else:
+            return redirect("workspaces:home", workspace.name)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "workspaces/create.html", {"form": form}, status=status)
 
 
 def endpoint_cards(workspace: Workspace) -> list[dict[str, Any]]:

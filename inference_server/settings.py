@@ -51,6 +51,7 @@ class Settings:
     max_batch: int
     fast_path: bool
     max_body_bytes: int
+    worker_memory_bytes: int
     cpu_limit: float | None
     drain_seconds: float
     lame_duck_seconds: float
@@ -179,7 +180,7 @@ _KNOWN_KEYS = frozenset(
     WORKSPACE_NAME HOSTNAME AML_APP_INSIGHTS_ENABLED AML_APP_INSIGHTS_KEY AML_MODEL_DC_STORAGE_ENABLED
     APP_INSIGHTS_LOG_RESPONSE_ENABLED AML_CORS_ORIGINS SERVER_VERSION_LOG_RESPONSE_ENABLED SEPERATE_HEALTH_ENDPOINT
     SERVER_PORT HEALTH_PORT AZUREML_DEBUG_PORT STUDIO_MAX_CONCURRENT STUDIO_MAX_QUEUE STUDIO_MAX_BATCH STUDIO_FAST_PATH
-    STUDIO_MAX_BODY_BYTES
+    STUDIO_MAX_BODY_BYTES STUDIO_WORKER_MEMORY_BYTES
     STUDIO_CPU_LIMIT STUDIO_DRAIN_SECONDS STUDIO_LAME_DUCK_SECONDS STUDIO_HEADER_TIMEOUT_SECONDS
     STUDIO_BODY_TIMEOUT_SECONDS STUDIO_KEEP_ALIVE_SECONDS STUDIO_LOG_REQUEST_ID""".split()
 )
@@ -217,6 +218,7 @@ def _limits(source: _Source) -> dict[str, Any]:
         "max_queue": source.whole("STUDIO_MAX_QUEUE", 1024),
         "max_batch": source.whole("STUDIO_MAX_BATCH", 64, 1),
         "max_body_bytes": source.whole("STUDIO_MAX_BODY_BYTES", 0),
+        "worker_memory_bytes": source.whole("STUDIO_WORKER_MEMORY_BYTES", 0),
         "drain_seconds": source.number("STUDIO_DRAIN_SECONDS", 30),
         "lame_duck_seconds": source.number("STUDIO_LAME_DUCK_SECONDS", 0.5),
         "header_timeout_seconds": source.number("STUDIO_HEADER_TIMEOUT_SECONDS", 60, 0.1),

@@ -6,6 +6,7 @@ It never imports the user's code, so nothing a script does can take it down.
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -22,7 +23,7 @@ from inference_server.log import log
 from inference_server.nursery import Nursery, fork
 from inference_server.script import Script
 from inference_server.settings import SettingInvalid, Settings
-from inference_server.worker import EXIT_SCRIPT_FAILED, TRACEBACK_SIGNAL, run_worker
+from inference_server.worker import EXIT_SCRIPT_FAILED, EXIT_TOO_LARGE, TRACEBACK_SIGNAL, run_worker
 
 WATCH_SECONDS = 0.25
 STARTING_WATCH_SECONDS = 0.02
@@ -33,6 +34,7 @@ FAREWELL_SECONDS = (
 )
 TRACEBACK_SECONDS = 0.3
 STABLE_SECONDS = 10.0
+FILES_WANTED = 65_536
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
 
@@ -308,7 +310,17 @@ def _send(pid: int, number: int) -> None:
         return
 
 
+def _allow_many_files() -> None:
+    """Raise the soft limit of open files to the hard one (at most FILES_WANTED): each client takes a descriptor."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _cause(code: int) -> str:
+    if code == EXIT_TOO_LARGE:
+        return "it had reached its memory ceiling"
     if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name
@@ -324,6 +336,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"Configuration Error\n{error}", file=sys.stderr)
         return EXIT_SCRIPT_FAILED
     settings_module.export(settings)
+    _allow_many_files()
     log.with_request_id = settings.log_request_id
     for line in settings_module.table(settings):
         print(line)

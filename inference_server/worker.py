@@ -30,6 +30,7 @@ from inference_server.settings import Settings
 
 EXIT_SCRIPT_FAILED = 3
 EXIT_HUNG = 4
+EXIT_TOO_LARGE = 5
 TICK_SECONDS = 0.5
 FLUSH_AFTER_SECONDS = 0.05
 DRAIN_STEP_SECONDS = 0.01
@@ -110,7 +111,8 @@ class Worker:
         self._stops_at_drain = False
         self._openings: set[asyncio.Task[Any]] = set()
         self._is_accepting = False
-        self._is_leaving = False
+        self._is_leaving = self._is_too_large = False
+        self._memory_limit_bytes = settings.worker_memory_bytes
 
     def _choose_engine(self) -> Engine:
         runner = Runner(self.script, self.settings, self.row)
@@ -133,6 +135,7 @@ class Worker:
         self._accept(True)
         self.loop.call_soon(self._tick)
         self.row.numbers[columns.READY] = 1
+        self._check_memory_after_init()
         log.line(f"Scoring timeout is set to {self.settings.scoring_timeout_ms}")
         log.line(f"Worker with pid {os.getpid()} ready for serving traffic", now=True)
         self.engine.serve()
@@ -175,7 +178,7 @@ class Worker:
             log.line(
                 f"{count} requests did not end within {self.settings.drain_seconds:g} s; they are cut", "W", now=True
             )
-            os._exit(0)
+            os._exit(self.exit_code)
         self.engine.finish()
 
     def _tick(self) -> None:
@@ -184,6 +187,7 @@ class Worker:
         for connection in list(self.connections):
             connection.expire(now)
         self._leave_when_hung(now)
+        self._leave_when_too_large()
         log.flush()
         self.loop.call_later(TICK_SECONDS, self._tick)
 
@@ -207,6 +211,32 @@ class Worker:
         self.engine.queue.clear()
         log.flush()
         self.loop.call_later(0.1, os._exit, EXIT_HUNG)
+
+    def _check_memory_after_init(self) -> None:
+        limit, held = self._memory_limit_bytes, metrics.resident_bytes(os.getpid())
+        if limit and held > limit:
+            self._memory_limit_bytes = 0
+            text = (
+                f"After init() this worker holds {held} bytes already, more than STUDIO_WORKER_MEMORY_BYTES ({limit})"
+            )
+            log.line(f"{text}; the ceiling is not applied. Raise it above what the model needs", "W", now=True)
+
+    def _leave_when_too_large(self) -> None:
+        """Over the memory ceiling: take no more, end what is held, make room for a new worker."""
+        limit = self._memory_limit_bytes
+        if not limit or self._drain_ends_at or self.board.draining:
+            return
+        held = metrics.resident_bytes(os.getpid())
+        if held > limit:
+            self._is_too_large = True
+            text = f"This worker holds {held} bytes, more than STUDIO_WORKER_MEMORY_BYTES ({limit})"
+            log.line(f"{text}; it ends what it holds and is replaced", "W", now=True)
+            self.drain()
+
+    @property
+    def exit_code(self) -> int:
+        """Of the process, once it has served."""
+        return EXIT_TOO_LARGE if self._is_too_large and not self.board.draining else 0
 
     def _flush_soon(self) -> None:
         try:
@@ -356,10 +386,10 @@ def run_worker(
         gc.collect()
         gc.freeze()
         worker.serve()
+        return worker.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     finally:
         row.numbers[columns.READY] = 0
         log.flush()
         sys.stdout.flush()
-    return 0

@@ -11,21 +11,28 @@ from django.utils import timezone
 from api import sas
 from tests.api.conftest import Caller
 from tests.factories import make_model_version
-from workspaces.models import AccessToken, UploadedFile
+from workspaces.models import AccessToken, UploadedFile, Workspace
 from workspaces.staging import store
 
 ROOT = "/blobstore/risk/azureml-blobstore"
 PUT = {"x_ms_blob_type": "BlockBlob"}
 
 
+class Signed(Caller):
+    """A caller that has nothing but a signature; `at` writes an address with it."""
+
+    def __init__(self, workspace: Workspace, sas: str) -> None:
+        super().__init__(workspace, "")
+        self.sas = sas
+
+    def at(self, path: str, query: str = "") -> str:
+        return f"{ROOT}/{path}?{query}{'&' if query else ''}{self.sas}"
+
+
 @pytest.fixture
 def signed(cast, alice):
-    """A caller that has nothing but a signature, and how to write an address with it."""
     answer = alice.post("/datastores/workspaceblobstore/listSecrets", {"expirableSecret": True, "expireAfterHours": 1})
-    visitor = Caller(cast.workspace, "")
-    visitor.sas = answer.json()["sasToken"]
-    visitor.at = lambda path, query="": f"{ROOT}/{path}?{query}{'&' if query else ''}{visitor.sas}"
-    return visitor
+    return Signed(cast.workspace, answer.json()["sasToken"])
 
 
 def code(answer):

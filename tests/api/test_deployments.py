@@ -124,7 +124,7 @@ def test_a_put_replaces_but_keeps_the_queue_wait_that_clients_lose(alice, body):
     alice.put(f"{D}/blue", body(requestSettings={"maxQueueWait": "PT0.2S"}))
     served()
     alice.put(f"{D}/blue", body(requestSettings={}, environmentVariables={}))
-    newest = Revision.objects.first()
+    newest = Revision.objects.latest("number")
     assert (newest.max_queue_wait_ms, newest.request_timeout_ms, newest.environment_variables) == (200, 5000, {})
 
 

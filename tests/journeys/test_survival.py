@@ -29,7 +29,7 @@ def test_scoring_goes_on_without_the_control_plane_and_all_is_as_wanted_soon_aft
     with Load(uri(studio), key, REQUEST, threads=2, pause_seconds=0.01) as load:
         for part in CONTROL_PLANE:
             studio.supervisor.stop(part)
-        time.sleep(3)
+        studio.until(lambda: not studio.pids().keys() & set(CONTROL_PLANE), 30.0)
         before = load.tally.total
         time.sleep(2)
         assert load.tally.total > before

@@ -58,6 +58,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         assets.PendingUpload.as_view(),
         name="pending-upload",
     ),
+    path(f"{WORKSPACE}/data/<path:rest>", cloud.DataAssets.as_view(), name="data"),
     # /…/onlineEndpoints
     path(f"{WORKSPACE}/onlineEndpoints", endpoints.EndpointList.as_view(), name="endpoints"),
     path(ENDPOINT, endpoints.EndpointDetail.as_view(), name="endpoint"),

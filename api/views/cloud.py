@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,9 +12,10 @@ from rest_framework.response import Response
 
 from api import tokens
 from api.authentication import token_of
-from api.errors import error_body, of_studio_error
+from api.errors import NotSupported, error_body, of_studio_error
 from api.views.base import ArmView
-from studio.lib.errors import StudioError
+from studio.lib.errors import NotFound, StudioError
+from workspaces.permissions import Need
 
 
 @require_safe
@@ -50,6 +51,20 @@ def msi_token(request: HttpRequest) -> HttpResponse:
             "token_type": "Bearer",
         }
     )
+
+
+class DataAssets(ArmView):
+    """Data assets are where a deployment's collected requests would go, and the studio collects none."""
+
+    schema = None
+
+    def get(self, request: Request, sub: str, rg: str, ws: str, rest: str) -> Response:
+        raise NotFound("There are no data assets here.")
+
+    def put(self, request: Request, sub: str, rg: str, ws: str, rest: str) -> Response:
+        raise NotSupported("This studio does not collect data of requests; leave the data collector out.")
+
+    needs: ClassVar[dict[str, Need]] = {"PUT": Need.WRITE}
 
 
 class NothingHere(ArmView):

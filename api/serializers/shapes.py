@@ -29,7 +29,7 @@ class Shape(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}, "nullable": True})
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "string", "nullable": True}, "nullable": True})
 class Bag(serializers.DictField):
     """Names with text; numbers become text, null is none at all."""
 
@@ -41,7 +41,7 @@ class Bag(serializers.DictField):
         super().__init__(child=child, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        if len(data) > self.most if isinstance(data, Mapping) else False:
+        if isinstance(data, Mapping) and len(data) > self.most:
             raise serializers.ValidationError(f"There are {len(data)} entries; at most {self.most} are kept.")
         found = super().to_internal_value(data)
         return {name: text or "" for name, text in found.items() if name not in _COPIED_BY_CLIENTS}

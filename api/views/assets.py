@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +16,7 @@ from api import sas
 from api.errors import NotSupported
 from api.files import tree_of_uri
 from api.pagination import page, with_tags
+from api.schema import listing
 from api.serializers import assets as shapes
 from api.views.base import ArmView, blob_account
 from studio.lib.errors import BadRequest, Conflict, NotFound
@@ -34,6 +35,14 @@ from workspaces.services.environments import create_environment_version
 
 PENDING_LIFETIME = timedelta(hours=4)
 CHANGES = {"PUT": Need.WRITE, "PATCH": Need.WRITE, "DELETE": Need.WRITE}
+
+
+def _described(get: Any, put: Any = None) -> Any:
+    """Says in the OpenAPI document which shape the doors of a kind have."""
+    methods = {"get": extend_schema(responses=get)}
+    if put is not None:
+        methods["put"] = extend_schema(request=put, responses=put)
+    return extend_schema_view(**methods)
 
 
 class Assets(ArmView):
@@ -79,7 +88,7 @@ class Assets(ArmView):
 
 
 class Containers(Assets):
-    @extend_schema(responses=shapes.ContainerBody(many=True))
+    @extend_schema(responses=listing(shapes.ContainerBody))
     def get(self, request: Request, sub: str, rg: str, ws: str) -> Response:
         of_it = self.version_model.objects.filter(**{self.parent: OuterRef("pk")})
         rows = with_tags(request, self.containers()).filter(Exists(of_it.filter(is_anonymous=False)))
@@ -107,7 +116,6 @@ class Container(Assets):
 
 
 class Versions(Assets):
-    @extend_schema(responses=shapes.VersionProperties(many=True))
     def get(self, request: Request, sub: str, rg: str, ws: str, name: str) -> Response:
         rows = with_tags(request, self.versions(name))
         order = request.query_params.get("$orderBy", request.query_params.get("orderBy", ""))
@@ -119,11 +127,9 @@ class Versions(Assets):
 class Version(Assets):
     body: ClassVar[type[Any]]
 
-    @extend_schema(responses=shapes.ModelVersionBody)
     def get(self, request: Request, sub: str, rg: str, ws: str, name: str, version: str) -> Response:
         return self.resource(self.answer(self.version(name, version)))
 
-    @extend_schema(request=shapes.ModelVersionBody, responses=shapes.ModelVersionBody)
     def put(self, request: Request, sub: str, rg: str, ws: str, name: str, version: str) -> Response:
         """What a version holds never changes; what is said about it, and whether it is archived, may."""
         given = self.read(self.body)["properties"]
@@ -174,10 +180,12 @@ class ModelContainer(_Models, Container):
     """One model's name."""
 
 
+@_described(listing(shapes.ModelVersionBody))
 class ModelVersions(_Models, Versions):
     """Versions of a model."""
 
 
+@_described(shapes.ModelVersionBody, put=shapes.ModelVersionBody)
 class ModelVersion(_Models, Version):
     body = shapes.ModelVersionBody
 
@@ -226,16 +234,14 @@ class EnvironmentContainer(_Environments, Container):
     """One environment's name."""
 
 
+@_described(listing(shapes.EnvironmentVersionBody))
 class EnvironmentVersions(_Environments, Versions):
     """Versions of an environment."""
 
 
+@_described(shapes.EnvironmentVersionBody, put=shapes.EnvironmentVersionBody)
 class EnvironmentVersionView(_Environments, Version):
     body = shapes.EnvironmentVersionBody
-
-    @extend_schema(request=shapes.EnvironmentVersionBody, responses=shapes.EnvironmentVersionBody)
-    def put(self, request: Request, sub: str, rg: str, ws: str, name: str, version: str) -> Response:
-        return super().put(request, sub, rg, ws, name, version)
 
     def register(self, name: str, version: str, given: dict[str, Any]) -> EnvironmentVersion:
         if not (given.get("condaFile") or "").strip():
@@ -277,6 +283,7 @@ class CodeContainer(_Codes, Container):
     """One code folder's name."""
 
 
+@_described(listing(shapes.CodeVersionBody))
 class CodeVersions(_Codes, Versions):
     def versions(self, name: str) -> QuerySet[Any]:
         """With `?hash=`, every code of this content whatever its name: clients give the same folder a new name each time."""
@@ -286,12 +293,9 @@ class CodeVersions(_Codes, Versions):
         return queries.codes_with_property(self.workspace, "hash_sha256", digest).select_related("files")
 
 
+@_described(shapes.CodeVersionBody, put=shapes.CodeVersionBody)
 class CodeVersionView(_Codes, Version):
     body = shapes.CodeVersionBody
-
-    @extend_schema(request=shapes.CodeVersionBody, responses=shapes.CodeVersionBody)
-    def put(self, request: Request, sub: str, rg: str, ws: str, name: str, version: str) -> Response:
-        return super().put(request, sub, rg, ws, name, version)
 
     def register(self, name: str, version: str, given: dict[str, Any]) -> CodeVersion:
         if not given.get("codeUri"):

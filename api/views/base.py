@@ -34,6 +34,7 @@ class ArmView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        check_text({"path": kwargs, "query": dict(request.query_params.lists())})
         check_api_version(request)
         self.need = self.needs.get(request.method or "", Need.READ)
         if "ws" in kwargs:
@@ -69,6 +70,7 @@ class ArmView(APIView):
     def read(self, shape: type[Serializer[Any]], data: Any = None) -> Any:
         """The body as the studio's words. Raises ValidationError, whose paths are those of the body."""
         body = self.request.data if data is None else data
+        check_text(body)
         serializer = shape(data=body if body not in (None, "") else {})
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
@@ -136,6 +138,20 @@ def check_token(token: AccessToken, workspace: Workspace, need: Need) -> None:
         raise Forbidden(
             "This access token may only read.", hint="Make one that may write, on the page 'Access tokens'."
         )
+
+
+def check_text(value: Any) -> None:
+    """Raises BadRequest when any text in it could not be stored: NUL, and halves of characters."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise BadRequest("A text holds characters that cannot be kept (NUL, or half of one).")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            check_text(name)
+            check_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            check_text(inner)
 
 
 def etag_of(body: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods
 from api import files, sas
 from api.authentication import bearer, token_of
 from api.errors import Unauthenticated
-from api.views.base import check_token
+from api.views.base import check_text, check_token
 from studio.lib.errors import BadRequest, Forbidden, StudioError
 from workspaces.models import Workspace
 from workspaces.permissions import Need
@@ -56,6 +56,7 @@ def door(view: View) -> View:
     @wraps(view)
     def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse | StreamingHttpResponse:
         try:
+            check_text([request.path_info, dict(request.GET.lists())])
             response = view(request, *args, **kwargs)
         except StudioError as error:
             response = _refusal(request, error)

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from api.errors import NotSupported
 from api.pagination import page
+from api.schema import listing
 from api.serializers import deployments as shapes
 from api.views.base import merged
 from api.views.endpoints import EndpointDoor
@@ -65,7 +66,7 @@ class DeploymentDoor(EndpointDoor):
 
 
 class DeploymentList(DeploymentDoor):
-    @extend_schema(responses=shapes.DeploymentBody(many=True))
+    @extend_schema(responses=listing(shapes.DeploymentBody))
     def get(self, request: Request, sub: str, rg: str, ws: str, ep: str) -> Response:
         return page(request, deployments_behind(self.endpoint(ep)), self.deployment_answer)
 

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from api.errors import NotSupported
 from api.pagination import page, with_tags
+from api.schema import listing
 from api.serializers import endpoints as shapes
 from api.views.base import ArmView, merged
 from endpoints import services
@@ -42,7 +43,7 @@ class EndpointDoor(ArmView):
 
 
 class EndpointList(EndpointDoor):
-    @extend_schema(responses=shapes.EndpointBody(many=True))
+    @extend_schema(responses=listing(shapes.EndpointBody))
     def get(self, request: Request, sub: str, rg: str, ws: str) -> Response:
         """By name. As many queries for a thousand as for one."""
         rows = with_tags(request, endpoints_in(self.workspace)).select_related("created_by")

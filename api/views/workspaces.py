@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from api import sas
 from api.arm import CONTAINER, DATASTORE
 from api.pagination import page
+from api.schema import listing
 from api.serializers.assets import datastore_answer
 from api.serializers.shapes import OnlyDefault, Shape
 from api.serializers.workspaces import AnyResource, workspace_answer
@@ -37,7 +38,7 @@ class SecretsAnswer(serializers.Serializer[Any]):
 class WorkspaceList(ArmView):
     """Every workspace the caller is a member of."""
 
-    @extend_schema(responses=AnyResource(many=True))
+    @extend_schema(responses=listing(AnyResource))
     def get(self, request: Request, sub: str, rg: str = "") -> Response:
         rows = workspaces_for(request.user).filter(subscription_id__iexact=sub)
         if rg:
@@ -56,7 +57,7 @@ class WorkspaceDetail(ArmView):
 class DatastoreList(ArmView):
     """There is one, and it is the default."""
 
-    @extend_schema(responses=AnyResource(many=True))
+    @extend_schema(responses=listing(AnyResource))
     def get(self, request: Request, sub: str, rg: str, ws: str) -> Response:
         return Response({"value": [_datastore(self)]})
 

@@ -53,12 +53,11 @@ def cost_chart(spent: Spending, by: Grouping) -> Chart:
         layers[OTHERS] = _by_day(spent.rows, days, lambda row: by.of(row) not in kept)
     colours = _colours(by, list(layers))
     lines = [Line(name, values, colours[name]) for name, values in layers.items()]
-    sentence = f"{money(spent.total)} {spent.currency} in {spent.window.words}."
+    words = spent.window.words
+    sentence = f"{words[:1].upper()}{words[1:]}: {money(spent.total)} {spent.currency}"
     if spent.total and names:
-        share = 100 * totals[names[0]] / spent.total
-        sentence = (
-            f"{money(spent.total)} {spent.currency} in {spent.window.words}; most of it {names[0]} ({share:.0f} %)."
-        )
+        sentence += f"; most of it {names[0]} ({100 * totals[names[0]] / spent.total:.0f} %)"
+    sentence += "."
     return Chart("cost", "Cost per day", spent.currency, "bars", sentence, spent.window, lines, digits=4)
 
 

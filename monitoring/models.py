@@ -15,6 +15,7 @@ class Grain(models.IntegerChoices):
     """Seconds that a bucket covers."""
 
     MINUTE = 60
+    TEN_MINUTES = 600
     HOUR = 3600
     DAY = 86_400
 

@@ -16,6 +16,7 @@ def delete_old(now: datetime) -> int:
     """Delete what is older than the settings allow; returns how many rows that were. Twice is no error."""
     kept_days = {
         Grain.MINUTE: settings.STUDIO_MINUTE_METRICS_DAYS,
+        Grain.TEN_MINUTES: settings.STUDIO_MINUTE_METRICS_DAYS,
         Grain.HOUR: settings.STUDIO_HOUR_METRICS_DAYS,
         Grain.DAY: settings.STUDIO_DAY_METRICS_DAYS,
     }

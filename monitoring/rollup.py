@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Any
 
 MINUTE_SECONDS = 60
 # Between two readings further apart than this nobody was looking: the time between them shows as a gap.
@@ -108,13 +109,34 @@ def added(one: Mapping[int, int] | Mapping[str, int], other: Mapping[int, int] |
 
 def total(several: Iterable[Tally]) -> Tally:
     """All of them added up."""
-    seconds, statuses, latencies, others = 0.0, Counter[int](), Counter[int](), Counter[str]()
+    sums = Sums()
     for tally in several:
-        seconds += tally.measured_seconds
-        statuses.update(tally.statuses)
-        latencies.update(tally.latencies)
-        others.update(tally.others)
-    return Tally(seconds, dict(statuses), dict(latencies), dict(others))
+        sums.add(tally.measured_seconds, tally.statuses, tally.latencies, tally.others)
+    return sums.tally
+
+
+class Sums:
+    """Adds up many tallies in place. Statuses and bins may be texts, as JSON has them."""
+
+    def __init__(self) -> None:
+        self.measured_seconds = 0.0
+        self._counts: tuple[dict[Any, int], dict[Any, int], dict[Any, int]] = {}, {}, {}
+
+    def add(self, measured_seconds: float, *counts: Mapping[Any, int]) -> None:
+        """`counts` are statuses, latencies and others."""
+        self.measured_seconds += measured_seconds
+        for found, more in zip(self._counts, counts, strict=True):
+            for key, count in more.items():
+                found[key] = found.get(key, 0) + count
+
+    @property
+    def tally(self) -> Tally:
+        statuses, latencies, others = self._counts
+        return Tally(self.measured_seconds, _by_number(statuses), _by_number(latencies), others)
+
+
+def _by_number(counts: Mapping[Any, int]) -> dict[int, int]:
+    return {int(key): count for key, count in counts.items()}
 
 
 def increases(before: Mapping[str, int], now: Mapping[str, int], *, is_same_process: bool) -> dict[str, int]:

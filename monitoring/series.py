@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from endpoints.models import Endpoint
 from monitoring import rollup
 from monitoring.ingest import INSTANCE_FIELDS, NO_DEPLOYMENT, tally_of
 from monitoring.models import InstanceBucket, TrafficBucket
-from monitoring.rollup import InstanceTally, Tally
+from monitoring.rollup import InstanceTally, Sums, Tally
 from monitoring.windows import Window
 
 
@@ -50,11 +51,11 @@ def traffic(endpoint: Endpoint, window: Window) -> TrafficSeries:
     """An endpoint that was made anew under an old name begins with nothing."""
     rows = TrafficBucket.objects.filter(measured__endpoint_name=endpoint.name, **_within(endpoint, window))
     columns = ("measured__deployment_name", "at", "measured_seconds", "statuses", "latencies", "others")
-    steps: dict[str, list[list[Tally]]] = {}
+    steps: dict[str, dict[int, Sums]] = {}
     count = len(window.moments)
     for name, at, *values in rows.values_list(*columns):
-        steps.setdefault(name, [[] for _ in range(count)])[window.position(at)].append(tally_of(*values))
-    found = {name: [rollup.total(parts) for parts in lists] for name, lists in steps.items()}
+        steps.setdefault(name, defaultdict(Sums))[window.position(at)].add(*values)
+    found = {name: [sums[at].tally if at in sums else Tally() for at in range(count)] for name, sums in steps.items()}
     nobody = found.pop(NO_DEPLOYMENT, [Tally()] * count)
     ordered = {name: found[name] for name in _in_order(endpoint, found)}
     return TrafficSeries(window, ordered, [_whole(parts) for parts in zip(nobody, *ordered.values(), strict=True)])

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from monitoring.views import cost, metrics, prices
+from monitoring.views import cost, measured, metrics, prices
 
 app_name = "monitoring"
 
@@ -11,6 +11,7 @@ endpoint_urls = [
     path("metrics/", metrics.metrics, name="metrics"),
     path("metrics/data.json", metrics.data, name="metrics-data"),
     path("metrics/export.csv", metrics.export, name="metrics-export"),
+    path("measured/", measured.measured, name="measured"),
     path("cost/", cost.of_endpoint, name="endpoint-cost"),
 ]
 

@@ -39,10 +39,9 @@ DAY_RANGES = (
 # (longest range, step, grain of the buckets it is made from), in seconds: never more than 400 points
 _STEPS = (
     (6 * HOUR, MINUTE, MINUTE),
-    (DAY, 5 * MINUTE, MINUTE),
+    (2 * DAY, 10 * MINUTE, 10 * MINUTE),
     (14 * DAY, HOUR, HOUR),
     (31 * DAY, 3 * HOUR, HOUR),
-    (92 * DAY, 6 * HOUR, HOUR),
 )
 
 

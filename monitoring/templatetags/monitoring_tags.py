@@ -24,6 +24,12 @@ def rate(price_per_hour: Decimal) -> str:
 
 
 @register.filter
+def grouped(count: int) -> str:
+    """ "12,345"."""
+    return f"{count:,}"
+
+
+@register.filter
 def of_kind(amounts: dict[str, Decimal], kind: str) -> Decimal:
     """One kind's part of a line; 0 when there is none."""
     return amounts.get(kind, Decimal(0))

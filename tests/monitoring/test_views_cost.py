@@ -43,7 +43,7 @@ def workspace_cost(user, **query):
 
 def test_chart_table_and_file_agree_to_the_last_digit(cast, churn):
     page = workspace_cost(cast.bob, by="deployment").content.decode()
-    assert "2.00 USD in 1 Feb 2026 to 28 Feb 2026 (UTC); most of it churn / blue (75 %)." in page
+    assert "1 Feb 2026 to 28 Feb 2026 (UTC): 2.00 USD; most of it churn / blue (75 %)." in page
     rows = list(csv.DictReader(io.StringIO(workspace_cost(cast.bob, format="csv").content.decode())))
     assert sum(Decimal(row["amount"]) for row in rows) == Decimal("2.00")
     drawn = workspace_cost(cast.bob, by="deployment", format="json").json()["charts"]["cost"]["data"]
@@ -61,13 +61,13 @@ def test_an_endpoints_cost_is_its_own(cast, churn):
         created_at=START, started_at=START, stopped_at=START + timedelta(hours=100), price_per_hour=1
     )
     url = reverse("monitoring:endpoint-cost", args=["risk", "churn"], query=DAYS)
-    assert "2.00 USD in" in signed_in(cast.bob).get(url).content.decode()
-    assert "102.00 USD in" in workspace_cost(cast.bob).content.decode()
+    assert ": 2.00 USD" in signed_in(cast.bob).get(url).content.decode()
+    assert ": 102.00 USD" in workspace_cost(cast.bob).content.decode()
 
 
 def test_what_an_endpoint_cost_is_still_known_when_it_is_gone(cast, churn):
     Instance.objects.update(deployment=None, revision=None)
-    assert "2.00 USD in" in workspace_cost(cast.bob).content.decode()
+    assert ": 2.00 USD" in workspace_cost(cast.bob).content.decode()
 
 
 def test_nothing_spent_is_a_page_too(cast):
@@ -89,9 +89,9 @@ def test_a_new_price_holds_from_now_on_and_the_past_keeps_its_own(cast, churn, a
     kind.refresh_from_db()
     assert kind.price_per_hour == 3
     page = signed_in(cast.bob).get(reverse("monitoring:cost", args=["risk"], query={"range": "7d"})).content.decode()
-    assert "0.10 USD in the last 7 days" in page
+    assert "The last 7 days: 0.10 USD" in page
     assert "3.00 <span" in page
-    assert "2.00 USD in" not in page
+    assert ": 2.00 USD" not in page
 
 
 def test_the_same_price_again_is_no_change(cast, churn, administrator):

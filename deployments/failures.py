@@ -9,6 +9,8 @@ from deployments.spec import Probe
 
 NOT_READY = "ResourceNotReady"
 MOST_LINES = 12
+OUT_OF_MEMORY = "Out of memory while starting."
+TOO_SLOW = "init() takes longer than the readiness probe allows, or hangs."
 
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z] \[\d+\] \S+ - ")
 _ERROR_LINE = re.compile(r"^(?P<type>[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt)): ?(?P<text>.*)$")
@@ -34,7 +36,7 @@ def explain_exit(exit_code: int | None, lines: list[str], *, oom_killed: bool = 
         return Failure(
             NOT_READY,
             "The instance was killed: it needs more memory than its instance type has.",
-            "Out of memory while starting.",
+            OUT_OF_MEMORY,
             "Choose an instance type with more memory.",
             matter,
         )
@@ -59,10 +61,17 @@ def explain_not_ready(readiness: Probe, lines: list[str], *, answered: bool) -> 
     return Failure(
         NOT_READY,
         f"The instance was not ready within {seconds} s ({arithmetic}): it {what}.",
-        "init() takes longer than the readiness probe allows, or hangs.",
+        TOO_SLOW,
         "Raise the initial delay or the failure threshold of the readiness probe, or make init() faster.",
         lines_that_matter(lines) or lines[-MOST_LINES:],
     )
+
+
+def missing_module(log_lines: list[str]) -> str:
+    """The module whose import failed, by the lines that matter; "" when it was something else."""
+    error = _error(log_lines)
+    missing = _MISSING_MODULE.search(error["text"]) if error else None
+    return missing["module"] if missing else ""
 
 
 def lines_that_matter(lines: list[str]) -> list[str]:
@@ -119,11 +128,9 @@ def _place(matter: list[str]) -> str:
 
 
 def _missing_module(lines: list[str], matter: list[str]) -> Failure | None:
-    error = _error(matter)
-    missing = _MISSING_MODULE.search(error["text"]) if error else None
-    if error is None or missing is None:
+    module, place = missing_module(matter), _place(matter)
+    if not module:
         return None
-    module, place = missing["module"], _place(matter)
     return Failure(
         NOT_READY,
         f"{place + ' imports' if place else 'The script imports'} '{module}', which the environment does not have.",

@@ -10,11 +10,13 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from deployments.models import Deployment, Instance, InstanceType, Revision
+from deployments.picture import Row
 from deployments.quota import Quota, current_quota
 from deployments.spec import vcpu_with_reserve
 from endpoints.models import Endpoint
-from endpoints.queries import get_endpoint_for
+from endpoints.queries import current_traffic, get_endpoint_for
 from studio.lib.errors import NotFound
+from studio.lib.formats import deployment_colours
 from workspaces.models import (
     Activity,
     CodeVersion,
@@ -65,6 +67,32 @@ def deployments_behind(endpoint: Endpoint) -> list[Deployment]:
         deployment.endpoint = endpoint
         deployment.operation = by_target.get(deployment.pk)  # type: ignore[attr-defined]
     return deployments
+
+
+def rows_of_picture(endpoint: Endpoint) -> list[Row]:
+    """What the drawing of the traffic shows, in order of creation. Three queries, however many deployments."""
+    traffic = current_traffic(endpoint)
+    found = list(
+        Deployment.objects.filter(endpoint=endpoint)
+        .order_by("created_at")
+        .values_list("pk", "name", "wanted_instance_count")
+    )
+    states: dict[int, list[str]] = {pk: [] for pk, *_ in found}
+    live = Instance.objects.filter(deployment__endpoint=endpoint).exclude(state__in=Instance.ENDED_STATES)
+    for pk, state in live.order_by("created_at", "pk").values_list("deployment_id", "state"):
+        states[pk].append(state)
+    colours = deployment_colours(name for _, name, _ in found)
+    return [
+        Row(
+            name=name,
+            colour=colours[name],
+            share=traffic.percents.get(name, 0),
+            mirrored=traffic.mirror.get(name, 0),
+            wanted=wanted,
+            states=tuple(states[pk]),
+        )
+        for pk, name, wanted in found
+    ]
 
 
 def _with_parts(deployments: QuerySet[Deployment]) -> QuerySet[Deployment]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from deployments.views import change, logs, show
+from deployments.views import change, logs, picture, show
 
 app_name = "deployments"
 
@@ -12,6 +12,7 @@ deployment_urls = [
     path("logs/", logs.logs, name="logs"),
     path("update/", change.update, name="update"),
     path("retry/", change.retry, name="retry"),
+    path("remedy/", change.remedy, name="remedy"),
     path("scale/", change.scale, name="scale"),
     path("cancel/", change.cancel, name="cancel"),
     path("delete/", change.delete, name="delete"),
@@ -21,5 +22,6 @@ deployment_urls = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("workspaces/<str:ws>/endpoints/<str:ep>/new-deployment/", change.create, name="create"),
     path("workspaces/<str:ws>/endpoints/<str:ep>/deployments/", show.index, name="list"),
+    path("workspaces/<str:ws>/endpoints/<str:ep>/picture/", picture.picture, name="picture"),
     path("workspaces/<str:ws>/endpoints/<str:ep>/deployments/<str:dep>/", include(deployment_urls)),
 ]

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from deployments.forms import DeploymentForm, RevisionForm, ScaleForm, UpdateForm, default_instance_type
 from deployments.models import Deployment, Revision
 from deployments.queries import Choices, choices_in, get_deployment_for, offers
+from deployments.remedies import find_remedy
 from deployments.services import deployments as services
 from deployments.services.revisions import RevisionSpec
 from deployments.views.show import detail_page
@@ -62,7 +63,7 @@ def update(request: HttpRequest, ws: str, ep: str, dep: str) -> HttpResponse:
     choices = choices_in(deployment.endpoint.workspace, besides=base)
     room, quota = offers(choices.instance_types, leaving_out=deployment)
     posted = (request.POST, request.FILES) if request.method == "POST" else (None, None)
-    form = UpdateForm(*posted, choices=choices, offers=room, initial=UpdateForm.initial_of(base))
+    form = UpdateForm(*posted, choices=choices, offers=room, initial=_initial(request, base, choices))
     status = 200
     if request.method == "POST":
         try:
@@ -89,6 +90,17 @@ def retry(request: HttpRequest, ws: str, ep: str, dep: str) -> HttpResponse:
     """Try what is wanted once more, as a new revision."""
     deployment = get_deployment_for(request.user, ws, ep, dep, need=Need.WRITE)
     return _do(request, deployment, services.update_deployment, always=True)
+
+
+@require_POST
+def remedy(request: HttpRequest, ws: str, ep: str, dep: str) -> HttpResponse:
+    """`name` is one of the remedies that the failed operation's panel offers now."""
+    deployment = get_deployment_for(request.user, ws, ep, dep, need=Need.WRITE)
+    chosen = find_remedy(deployment, request.POST.get("name", ""))
+    if chosen is None:
+        messages.error(request, "This remedy is no longer offered: the deployment has moved on.")
+        return _back(deployment)
+    return _do(request, deployment, services.update_deployment, change=chosen.change)
 
 
 @require_POST
@@ -166,6 +178,12 @@ def _refuse_if_stale(form: UpdateForm, base: Revision) -> None:
         f"Somebody else changed this deployment meanwhile (revision {base.number}, you saw {seen}).",
         hint="What you typed is still here; look at it against the new revision and save again.",
     )
+
+
+def _initial(request: HttpRequest, base: Revision, choices: Choices) -> dict[str, Any]:
+    """What is wanted now; `?environment=<id>` puts another environment in its place."""
+    asked = [row for row in choices.environments if str(row.pk) == request.GET.get("environment")]
+    return UpdateForm.initial_of(base) | ({"environment_version": asked[0]} if asked else {})
 
 
 def _first_choice(request: HttpRequest, choices: Choices) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from deployments.forms import ScaleForm
 from deployments.models import Deployment, Instance
 from deployments.queries import activity_of, deployments_behind, get_deployment_for, instances_of, revisions_of
+from deployments.remedies import remedies_of
 from deployments.views.sentences import state_sentence
 from endpoints.forms import DeleteForm
 from endpoints.models import Endpoint, TrafficVersion
@@ -109,6 +110,7 @@ def detail_page(request: HttpRequest, deployment: Deployment, *, status: int = 2
         "scale_form": ScaleForm(initial={"instance_count": deployment.wanted_instance_count}),
         "delete_form": DeleteForm(name=deployment.name),
     }
+    context["remedies"] = remedies_of(deployment, operation) if context["is_failed"] else []
     unsettled = any(row.state not in (Instance.State.READY, Instance.State.UNREADY) for row in live)
     context["is_live"] = context["is_live"] or unsettled
     return page(request, "deployments/detail.html", context | forms, part="status", status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,6 +30,19 @@ def parse_conda(text: str, *, default_python: str = "3.11") -> EnvironmentSpec:
     Raises EnvironmentInvalid naming the line, and nothing else, whatever the text.
     """
     return _Reader(text, default_python).read()
+
+
+_LIST_HEADS = (re.compile(r"^ *- +pip: *$", re.MULTILINE), re.compile(r"^dependencies: *$", re.MULTILINE))
+
+
+def with_package(text: str, package: str) -> str:
+    """The same file with one more package, in its pip list if it has one. As it is when there is no list to put it in."""
+    for head in _LIST_HEADS if package else ():
+        found = head.search(text)
+        first = re.compile(r"\s*\n( *)- ").match(text, found.end()) if found else None
+        if found and first:
+            return f"{text[: found.end()]}\n{first[1]}- {package}{text[found.end() :]}"
+    return text
 
 
 @dataclass

@@ -9,12 +9,14 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from studio.lib.errors import StudioError
 from studio.lib.forms import show_error
 from studio.lib.parts import asks_for_part, template_for
 from workspaces import queries, staging
+from workspaces.builds.conda import with_package
 from workspaces.forms import EnvironmentForm
 from workspaces.models import EnvironmentBuild, EnvironmentVersion, Workspace
 from workspaces.permissions import Need
@@ -67,9 +69,12 @@ def is_under_way(version: EnvironmentVersion) -> bool:
 
 @require_http_methods(["GET", "POST"])
 def create(request: HttpRequest, ws: str) -> HttpResponse:
-    """`?from=name:version` begins with that version's definition."""
+    """`?from=name:version` begins with that version's definition, `&add=` with one more package.
+
+    `?next=` is a page of the studio that goes on with the new version: it gets `environment=<id>`.
+    """
     workspace = queries.get_workspace_for(request.user, ws, need=Need.WRITE)
-    form = EnvironmentForm(request.POST or None, initial=_initial(workspace, request.GET.get("from", "")))
+    form = EnvironmentForm(request.POST or None, initial=_initial(workspace, request))
     if request.method == "POST" and form.is_valid():
         try:
             made = services.create_environment_version(workspace=workspace, by=request.user, **form.for_service())
@@ -77,20 +82,24 @@ def create(request: HttpRequest, ws: str) -> HttpResponse:
             show_error(form, error, names={"": form.definition_field})
         else:
             messages.success(request, f"{made} is registered.")
+            onward = request.GET.get("next", "")
+            if onward.startswith("/") and url_has_allowed_host_and_scheme(onward, None):
+                return redirect(f"{onward}?environment={made.pk}")
             return redirect("workspaces:environment-version", workspace.name, made.environment.name, made.version)
     return render(request, "workspaces/create_environment.html", {"workspace": workspace, "form": form})
 
 
-def _initial(workspace: Workspace, source: str) -> dict[str, Any]:
-    name, _, number = source.partition(":")
+def _initial(workspace: Workspace, request: HttpRequest) -> dict[str, Any]:
+    name, _, number = request.GET.get("from", "").partition(":")
+    package = request.GET.get("add", "").strip()
     if not number:
         return {}
     found = queries.get_environment_version(workspace, name, number)
     return {
         "name": f"my-{name}" if found.environment.is_curated else name,
         "kind": "pip" if found.pip_requirements.strip() else "conda",
-        "conda_file": found.conda_file,
-        "pip_requirements": found.pip_requirements,
+        "conda_file": with_package(found.conda_file, package),
+        "pip_requirements": f"{found.pip_requirements.rstrip()}\n{package}\n" if package else found.pip_requirements,
         "image": found.image,
         "description": found.description,
         "tags": found.tags,

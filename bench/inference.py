@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Cell:
     p50_ms: float
     p99_ms: float
     errors: int
+    cpu_us: float = 0.0  # of the server, a request: what a busy machine distorts least
 
 
 # making
@@ -161,6 +162,13 @@ def _on_last_core() -> None:
 
 
 def measure(home: Path, one: Candidate, concurrency: int, seconds: int) -> Cell:
+    before = one.cpu_seconds
+    cell = _load(home, one, concurrency, seconds)
+    cell.cpu_us = (one.cpu_seconds - before) / max(1.0, cell.per_second * seconds) * 1e6
+    return cell
+
+
+def _load(home: Path, one: Candidate, concurrency: int, seconds: int) -> Cell:
     wrk = shutil.which("wrk")
     if wrk is None:
         return asyncio.run(_own_client(one, (home / one.body).read_bytes(), concurrency, seconds))
@@ -244,32 +252,45 @@ def report(
     def middle(name: str, concurrency: int, what: str) -> float:
         return statistics.median(float(getattr(cell, what)) for cell in cells[name, concurrency])
 
+    def row(name: str, what: str, form: str) -> str:
+        return " / ".join(format(middle(name, count, what), form) for count in counts)
+
     heads = " / ".join(map(str, counts))
-    print(
-        f"| server | requests/s at {heads} | p50 ms | p99 ms | errors | start s | MiB |\n|---|---|---|---|---|---|---|"
-    )
+    print(f"| server | requests/s at {heads} | p50 ms | p99 ms | CPU µs a request | errors | start s | MiB |")
+    print("|---|---|---|---|---|---|---|---|")
     for one in shown:
-        speeds = " / ".join(f"{middle(one.name, count, 'per_second'):,.0f}" for count in counts)
-        middles = " / ".join(f"{middle(one.name, count, 'p50_ms'):.2g}" for count in counts)
-        slowest = " / ".join(f"{middle(one.name, count, 'p99_ms'):.2g}" for count in counts)
-        errors = sum(cell.errors for count in counts for cell in cells[one.name, count])
-        print(
-            f"| {one.name} | {speeds} | {middles} | {slowest} | {errors} | {one.start_seconds:.1f} | {one.resident_mib:.0f} |"
-        )
+        name = one.name
+        errors = sum(cell.errors for count in counts for cell in cells[name, count])
+        times = f"{row(name, 'p50_ms', '.1f')} | {row(name, 'p99_ms', '.1f')} | {row(name, 'cpu_us', '.0f')}"
+        held = f"{errors} | {one.start_seconds:.1f} | {one.resident_mib:.0f}"
+        print(f"| {name} | {row(name, 'per_second', ',.0f')} | {times} | {held} |")
     floor = statistics.median(floors)
-    print(f"\nFloor: run() alone takes {floor * 1e6:.0f} µs, so {1 / floor:,.0f} a second.\n")
+    print(f"\nFloor: run() alone takes {floor * 1e6:.0f} µs of CPU time.\n")
+    ratios(f"times as many requests/s at {heads}", shown, lambda peer, own: own / peer, "per_second", middle, counts)
+    ratios(f"times less CPU a request at {heads}", shown, lambda peer, own: peer / own, "cpu_us", middle, counts)
+    script = next(one.name for one in shown if one.environment == "ours")
+    shares = " / ".join(f"{floor * 1e6 / middle(script, count, 'cpu_us'):.0%}" for count in counts)
+    print(f"{script}: the floor is {shares} of the CPU time of a request")
+
+
+def ratios(
+    title: str,
+    shown: list[Candidate],
+    ratio: Callable[[float, float], float],
+    what: str,
+    middle: Callable[[str, int, str], float],
+    counts: list[int],
+) -> None:
     ours = [one for one in shown if one.environment == "ours"]
-    print(f"| times as many requests/s at {heads} | " + " | ".join(one.name for one in ours) + " |")
+    print(f"| {title} | " + " | ".join(one.name for one in ours) + " |")
     print("|---|" + "---|" * len(ours))
     for peer in [one for one in shown if one.environment != "ours"]:
-        ratios = [
-            " / ".join(f"{middle(one.name, c, 'per_second') / middle(peer.name, c, 'per_second'):.1f}" for c in counts)
+        found = [
+            " / ".join(f"{ratio(middle(peer.name, c, what), middle(one.name, c, what)):.1f}" for c in counts)
             for one in ours
         ]
-        print(f"| {peer.name} | " + " | ".join(ratios) + " |")
-    for one in ours:
-        shares = " / ".join(f"{middle(one.name, count, 'per_second') * floor:.0%}" for count in counts)
-        print(f"{one.name}: {shares} of the floor")
+        print(f"| {peer.name} | " + " | ".join(found) + " |")
+    print()
 
 
 def main() -> int:

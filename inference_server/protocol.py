@@ -21,6 +21,9 @@ MAX_HEADER_BYTES = 65536
 MAX_PIPELINED = 16
 JOIN_BYTES = 65536
 LINGER_SECONDS = 2.0
+MAX_KNOWN_NAMES = 256
+# Header names as they arrive, and in lower case: clients send the same few again and again.
+_known_names: dict[bytes, str] = {}
 UPGRADE_HEADERS = frozenset(("upgrade", "connection", "http2-settings"))
 
 
@@ -96,7 +99,12 @@ class Connection(asyncio.Protocol):
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        key = _known_names.get(name)
+        if key is None:
+            key = name.decode("latin-1").lower()
+            if len(_known_names) < MAX_KNOWN_NAMES:
+                _known_names[name] = key
+        text = value.decode("latin-1")
         headers = self.headers
         headers[key] = f"{headers[key]},{text}" if key in headers else text
         self._count_head(len(name) + len(value))

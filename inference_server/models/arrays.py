@@ -185,10 +185,10 @@ def plain_record(record: dict[Any, Any]) -> dict[str, Any]:
 
 
 def part(outputs: Any, start: int, end: int) -> Any:
-    """The rows from `start` to `end` of what a model returned."""
+    """The rows from `start` to `end` of what a model returned, made plain."""
     if isinstance(outputs, dict):
         return {name: part(value, start, end) for name, value in outputs.items()}
-    return outputs.iloc[start:end] if hasattr(outputs, "iloc") else outputs[start:end]
+    return outputs[start:end]
 
 
 def row_counts(outputs: Any) -> set[int]:

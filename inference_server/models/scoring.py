@@ -139,7 +139,7 @@ class GeneratedScoring(Script):
             try:
                 given = parse(body)
                 made = self.model.accept(given)
-                key = (made.key, json.dumps(given.params, sort_keys=True)) if self.model.is_row_wise else at
+                key = (made.key, _comparable(given.params)) if self.model.is_row_wise else at
                 groups.setdefault(key, []).append((at, given, made))
             except Exception as error:
                 results[at] = error
@@ -152,11 +152,12 @@ class GeneratedScoring(Script):
         try:
             outputs = self._predict_rows(arrays.join([made for _, _, made in group]), group[0][1].params)
             if len(group) == 1:
-                results[group[0][0]] = self._encode(group[0][1], outputs)
+                results[group[0][0]] = self._encode(group[0][1], arrays.plain(outputs))
                 return
             if arrays.row_counts(outputs) != {sum(counts)}:
                 self.model.is_row_wise = False
                 raise ValueError("the model does not answer row by row")
+            outputs = arrays.plain(outputs)
             start = 0
             for (at, given, _), count in zip(group, counts):
                 results[at] = self._encode(given, arrays.part(outputs, start, start + count))
@@ -169,11 +170,11 @@ class GeneratedScoring(Script):
                 self._predict([one], results)
 
     def _encode(self, given: Given, outputs: dict[str, Any]) -> Encoded:
-        predictions = arrays.plain(outputs["predictions"])
+        predictions = outputs["predictions"]
         if self.model.is_mlflow and given.form != "data":
             value = predictions if given.form == "input_data" else {"predictions": predictions}
         elif "probabilities" in outputs:
-            value = {"predictions": predictions, "probabilities": arrays.plain(outputs["probabilities"])}
+            value = {"predictions": predictions, "probabilities": outputs["probabilities"]}
         else:
             value = {"predictions": predictions}
         return Encoded(orjson.dumps(value) if orjson is not None else json.dumps(value).encode())
@@ -229,6 +230,10 @@ class GeneratedScoring(Script):
         if self.model.is_mlflow:
             return given, {"type": "array", "items": {}}
         return given, {"type": "object", "properties": lists}
+
+
+def _comparable(params: dict[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True) if params else ""
 
 
 def _blame(error: Exception) -> Exception:

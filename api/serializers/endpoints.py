@@ -31,8 +31,8 @@ class Identity(Shape):
         unsupported=("UserAssigned", "SystemAssigned,UserAssigned"),
     )
     userAssignedIdentities = OnlyDefault(why=_NO_IDENTITY)
-    principalId = serializers.CharField(read_only=True)
-    tenantId = serializers.CharField(read_only=True)
+    principalId = OnlyDefault(why=_NO_IDENTITY)
+    tenantId = OnlyDefault(why=_NO_IDENTITY)
 
 
 class EndpointProperties(Shape):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from tests.journeys.inside import until
 from tests.journeys.sdk import BY_ENVIRONMENT, EXPLICIT, Sdk, install
-from tests.stack import Studio
+from tests.stack import REPOSITORY, Studio
 
 pytestmark = [pytest.mark.stack, pytest.mark.network, pytest.mark.timeout(600)]
 
@@ -229,3 +232,44 @@ def test_an_endpoint_with_tokens_gives_one_and_is_deleted(sdk):
     sdk.run("ml.online_endpoints.begin_delete('tokens').result()")
     assert "tokens" not in sdk.run("result = [e.name for e in ml.online_endpoints.list()]")
     assert "ResourceNotFound" in sdk.refused("ml.online_endpoints.get('tokens')")
+
+
+def blocks(page: str, language: str) -> str:
+    """What a how-to tells to type, as one text."""
+    text = (REPOSITORY / "docs" / "howto" / page).read_text()
+    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture(scope="module")
+def desk(studio, folder) -> Path:
+    """A folder in which the how-tos find what they speak of."""
+    (folder / "var").symlink_to(studio.home)
+    return folder
+
+
+def typed(script: str, desk: Path, python: Path) -> str:
+    """What comes out when it is typed in. Raises AssertionError with what was said instead."""
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=desk,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert ran.returncode == 0, f"{ran.stdout[-1500:]}\n{ran.stderr[-1500:]}"
+    return ran.stdout
+
+
+def test_the_page_about_the_sdk_works_as_it_is_written(desk, python):
+    (desk / "howto.py").write_text(blocks("use-the-azure-sdk.md", "python"))
+    said = typed(f"{blocks('use-the-azure-sdk.md', 'bash')}\npython howto.py", desk, python)
+    assert said.splitlines()[0] == "[3,6]"
+
+
+def test_the_page_about_the_rest_api_works_as_it_is_written(desk, python):
+    said = typed(blocks("call-the-rest-api.md", "bash"), desk, python)
+    assert "fraud" in said
+    assert "/models/by-curl/versions/1" in said

@@ -55,7 +55,7 @@ def say_the_same_everywhere(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     }
     for path, operations in result["paths"].items():
         words = [word for word in path.split("/")[1:] if not word.startswith(("{", "Microsoft."))][3:]
-        words = (words[1:] if words[0] == "workspaces" else words) or ["workspaces"]
+        words = (words[1:] if words[:1] == ["workspaces"] else words) or ["workspaces"]
         for method, operation in operations.items():
             is_list = method == "get" and path.rsplit("/", 1)[-1][0] != "{"
             operation["operationId"] = _name(method, words, is_list=is_list)

@@ -266,7 +266,7 @@ def typed(script: str, desk: Path, python: Path) -> str:
 def test_the_page_about_the_sdk_works_as_it_is_written(desk, python):
     (desk / "howto.py").write_text(blocks("use-the-azure-sdk.md", "python"))
     said = typed(f"{blocks('use-the-azure-sdk.md', 'bash')}\npython howto.py", desk, python)
-    assert said.splitlines()[0] == "[3,6]"
+    assert "[3,6]" in said
 
 
 def test_the_page_about_the_rest_api_works_as_it_is_written(desk, python):

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 
 from endpoints.models import Endpoint
 from monitoring import rollup
-from monitoring.ingest import INSTANCE_FIELDS, NO_DEPLOYMENT, tally_of
+from monitoring.ingest import INSTANCE_FIELDS, NO_DEPLOYMENT
 from monitoring.models import InstanceBucket, TrafficBucket
 from monitoring.rollup import InstanceTally, Sums, Tally
 from monitoring.windows import Window
+
+_COUNTS = ("statuses", "latencies", "others")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class InstanceSeries:
 def traffic(endpoint: Endpoint, window: Window) -> TrafficSeries:
     """An endpoint that was made anew under an old name begins with nothing."""
     rows = TrafficBucket.objects.filter(measured__endpoint_name=endpoint.name, **_within(endpoint, window))
-    columns = ("measured__deployment_name", "at", "measured_seconds", "statuses", "latencies", "others")
+    columns = ("measured__deployment_name", "at", "measured_seconds", *_COUNTS)
     steps: dict[str, dict[int, Sums]] = {}
     count = len(window.moments)
     for name, at, *values in rows.values_list(*columns):
@@ -84,16 +86,16 @@ def instances(endpoint: Endpoint, window: Window) -> InstanceSeries:
 def totals(endpoints: Iterable[Endpoint], window: Window) -> dict[str, list[Tally]]:
     """By the endpoint's name, one tally a step: for lists. One query."""
     named = {endpoint.name: endpoint for endpoint in endpoints}
-    parts: dict[str, list[list[Tally]]] = {name: [[] for _ in window.moments] for name in named}
+    sums: dict[str, dict[int, Sums]] = {name: defaultdict(Sums) for name in named}
     rows = TrafficBucket.objects.filter(
         measured__endpoint_name__in=named, grain=window.grain_seconds, at__gte=window.start, at__lt=window.end
     )
-    columns = ("measured__endpoint_name", "measured__deployment_name", "at", "measured_seconds", "statuses")
-    for name, deployment, at, seconds, statuses in rows.values_list(*columns):
+    columns = ("measured__endpoint_name", "measured__deployment_name", "at", "measured_seconds", *_COUNTS)
+    for name, deployment, at, seconds, *counts in rows.values_list(*columns):
         if at >= _first(named[name], window):
-            measured = seconds if deployment == NO_DEPLOYMENT else 0.0
-            parts[name][window.position(at)].append(tally_of(measured, statuses, {}, {}))
-    return {name: [rollup.total(step) for step in steps] for name, steps in parts.items()}
+            sums[name][window.position(at)].add(seconds if deployment == NO_DEPLOYMENT else 0.0, *counts)
+    count = len(window.moments)
+    return {name: [found[at].tally if at in found else Tally() for at in range(count)] for name, found in sums.items()}
 
 
 def _first(endpoint: Endpoint, window: Window) -> datetime:

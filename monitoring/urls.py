@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from monitoring.views import cost, measured, metrics, prices
+from monitoring.views import cost, measured, metrics, overview, prices
 
 app_name = "monitoring"
 
@@ -17,6 +17,7 @@ endpoint_urls = [
 
 # /workspaces/<ws>/
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("workspaces/<str:ws>/metrics/", overview.overview, name="overview"),
     path("workspaces/<str:ws>/cost/", cost.of_workspace, name="cost"),
     path("workspaces/<str:ws>/cost/prices/", prices.prices, name="prices"),
     path("workspaces/<str:ws>/endpoints/<str:ep>/", include(endpoint_urls)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 import time
 from collections import Counter
@@ -183,3 +184,30 @@ def test_a_killed_envoy_makes_no_spike_and_counts_go_on(studio: Studio, inside: 
     time.sleep(1)
     client.send(a_load(60, 9))
     until(lambda: counts_seen(inside), lambda seen: seen == client.expected(), 60.0)
+
+
+@pytest.mark.browser
+def test_the_page_draws_every_chart_and_breaks_no_content_policy(studio: Studio, inside: Inside) -> None:
+    from playwright.sync_api import sync_playwright
+
+    browser_path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    said: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"{studio.url}/sign-in/?next=/workspaces/main/endpoints/measured/metrics/%3Frange%3D15m")
+        page.fill("input[name=username]", studio.credentials["username"])
+        page.fill("input[name=password]", studio.credentials["password"])
+        page.press("input[name=password]", "Enter")
+        page.wait_for_selector("[data-charts][data-drawn]", timeout=30_000)
+        drawn = page.locator(".js-plotly-plot").count()
+        bars = page.locator("[data-chart=requests] .bars .point").count()
+        page.locator("[data-chart=requests] summary").click()
+        shown = page.locator("[data-chart=requests] tbody tr").count()
+        browser.close()
+    assert said == []
+    assert drawn == 7
+    assert bars >= 2
+    assert shown >= 1

@@ -22,10 +22,11 @@ check: setup-test ## formatting, lint, types, imports between rooms, missing mig
 	.venv/bin/lint-imports
 	$(TEST_SETTINGS) $(PYTHON_IN_VENV) manage.py makemigrations --check --dry-run
 
-bench: setup-test ## measure provisioning, traffic changes and a rollout under load, each on a studio of its own
+bench: setup-test ## measure provisioning, traffic changes, a rollout under load, and pages with 1,000 endpoints
 	$(PYTHON_IN_VENV) -m bench.provision
 	$(PYTHON_IN_VENV) -m bench.traffic_change
 	$(PYTHON_IN_VENV) -m bench.rollout
+	$(PYTHON_IN_VENV) -m bench.pages
 
 format: setup-test ## format the code and mend what lint can mend
 	$(PYTHON_IN_VENV) -m ruff check --fix --quiet .

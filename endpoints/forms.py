@@ -74,6 +74,30 @@ class DeleteForm(forms.Form):
         return typed
 
 
+class DeleteManyForm(forms.Form):
+    """Deleting several asks for all their names to be typed, in any order."""
+
+    confirm = forms.CharField(
+        label="Type all the names to confirm",
+        help_text="In any order, separated by spaces, commas or new lines.",
+        widget=forms.Textarea({"rows": 3, "autocomplete": "off", "spellcheck": "false", "class": "mono"}),
+    )
+
+    def __init__(self, *args: Any, names: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.names = names
+
+    def clean_confirm(self) -> str:
+        typed: str = self.cleaned_data["confirm"]
+        given = set(typed.replace(",", " ").split())
+        missing, foreign = sorted(set(self.names) - given), sorted(given - set(self.names))
+        if missing:
+            raise forms.ValidationError(f"Not typed yet: {', '.join(missing)}. Nothing was deleted.")
+        if foreign:
+            raise forms.ValidationError(f"Not among those chosen: {', '.join(foreign)}. Nothing was deleted.")
+        return typed
+
+
 class TrafficForm(forms.Form):
     """Shares for every deployment of an endpoint, in whole percent, and what is mirrored."""
 

@@ -36,6 +36,14 @@ def endpoints_in(workspace: Workspace) -> QuerySet[Endpoint]:
     )
 
 
+def tags_in(workspace: Workspace) -> list[tuple[int, dict[str, str]]]:
+    """The tags of every endpoint of the workspace that has some, by its id.
+
+    Read whole: SQLite and Postgres have no common way to ask for one tag whose name may hold anything.
+    """
+    return list(Endpoint.objects.filter(workspace=workspace).exclude(tags={}).values_list("pk", "tags"))
+
+
 def current_traffic(endpoint: Endpoint) -> TrafficVersion:
     """The traffic version in force."""
     return TrafficVersion.objects.filter(endpoint=endpoint).order_by("-number")[0]

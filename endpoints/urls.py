@@ -25,6 +25,7 @@ endpoint_urls = [
 # /workspaces/<ws>/
 urlpatterns: list[URLPattern | URLResolver] = [
     path("workspaces/<str:ws>/new-endpoint/", lists.create, name="create"),
+    path("workspaces/<str:ws>/delete-endpoints/", lists.delete_many, name="delete-many"),
     path("workspaces/<str:ws>/endpoints/", lists.index, name="list"),
     path("workspaces/<str:ws>/endpoints/<str:ep>/", include(endpoint_urls)),
 ]

@@ -126,3 +126,82 @@ def test_a_reader_cannot_create_and_a_stranger_sees_nothing(cast, list_url, crea
     assert signed_in(cast.charlie).post(create_url, given).status_code == 404
     assert signed_in(cast.charlie).get(list_url).status_code == 404
     assert not Endpoint.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [
+        ("", ["a-one", "b-two", "c-three"]),
+        ("-name", ["c-three", "b-two", "a-one"]),
+        ("state", ["b-two", "a-one", "c-three"]),
+        ("-state", ["a-one", "c-three", "b-two"]),
+        ("updated", ["c-three", "a-one", "b-two"]),
+        ("-updated", ["b-two", "a-one", "c-three"]),
+        ("nonsense", ["a-one", "b-two", "c-three"]),
+    ],
+)
+def test_every_order_goes_on_where_the_page_before_ended(cast, list_url, monkeypatch, sort, names):
+    for name in ("c-three", "a-one", "b-two"):
+        make_endpoint(cast.workspace, name, state="Creating" if name == "b-two" else "Succeeded")
+    monkeypatch.setattr("endpoints.views.lists.ENDPOINTS_PER_PAGE", 1)
+    client, after, found = signed_in(cast.bob), "", []
+    for _ in names:
+        shown = client.get(list_url, {"sort": sort, "after": after}).context
+        found += [row["endpoint"].name for row in shown["rows"]]
+        after = shown["next_after"]
+    assert found == names
+    assert after == ""
+
+
+@pytest.mark.parametrize("after", ["nonsense", "~", "2026-01-01~x", "2026-13-01T00:00:00~x", "\0"])
+@pytest.mark.parametrize("sort", ["name", "state", "-updated"])
+def test_a_nonsense_page_is_no_error(cast, list_url, after, sort):
+    make_endpoint(cast.workspace, "one")
+    assert signed_in(cast.bob).get(list_url, {"sort": sort, "after": after}).status_code == 200
+
+
+def test_tags_can_be_chosen_from_those_there_are(cast, list_url):
+    make_endpoint(cast.workspace, "fraud", tags={"team": "risk", "a.b$[0]": "it's"})
+    make_endpoint(cast.workspace, "prices", tags={"team": "market"})
+    client = signed_in(cast.bob)
+    shown = client.get(list_url, {"tag": "team=risk"}).context
+    assert [row["endpoint"].name for row in shown["rows"]] == ["fraud"]
+    assert shown["tags"] == ["a.b$[0]=it's", "team=market", "team=risk"]
+    shown = client.get(list_url, {"tag": "a.b$[0]=it's"}).context
+    assert [row["endpoint"].name for row in shown["rows"]] == ["fraud"]
+    assert "No endpoint matches" in text(client.get(list_url, {"tag": "team=nobody"}))
+
+
+def test_an_open_list_is_told_only_of_what_changed(cast, list_url):
+    endpoint = churn(cast)
+    client = signed_in(cast.bob)
+    mark = client.get(list_url).context["mark"]
+    assert client.get(list_url, {"seen": mark}, headers=PART).status_code == 204
+    endpoint.deployments.get(name="blue").instances.all().update(state="Unready")
+    answer = client.get(list_url, {"seen": mark}, headers=PART)
+    assert "1 of 3" in text(answer)
+    assert "seen=" not in text(answer)
+
+
+def test_deleting_several_needs_all_their_names(cast, list_url):
+    for name in ("one", "two", "three"):
+        make_endpoint(cast.workspace, name)
+    client, url = signed_in(cast.alice), reverse("endpoints:delete-many", args=["risk"])
+    asked = {"name": ["one", "two"]}
+    assert "Delete 2 endpoints?" in text(client.get(url, asked))
+    for typed, said in (("one", "Not typed yet: two"), ("one two three", "Not among those chosen: three")):
+        answer = client.post(url, asked | {"confirm": typed})
+        assert answer.status_code == 422
+        assert said in text(answer)
+    assert not Endpoint.objects.filter(state="Deleting").exists()
+    client.post(url, asked | {"confirm": "two,\n one"})
+    assert set(Endpoint.objects.filter(state="Deleting").values_list("name", flat=True)) == {"one", "two"}
+
+
+def test_deleting_several_is_for_operators_and_needs_a_choice(cast, list_url):
+    make_endpoint(cast.workspace, "one")
+    url = reverse("endpoints:delete-many", args=["risk"])
+    assert signed_in(cast.dana).post(url, {"name": "one", "confirm": "one"}).status_code == 403
+    assert "Delete the chosen" not in text(signed_in(cast.dana).get(list_url))
+    answer = signed_in(cast.alice).get(url, follow=True)
+    assert "Choose the endpoints to delete first" in text(answer)

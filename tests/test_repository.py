@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ["studio", "workspaces", "endpoints", "deployments", "gateway", "monitoring", "inference_server"]
-WITH_STATE = ["studio", "workspaces", "endpoints", "deployments", "gateway", "monitoring"]
+ROOMS = ["studio", "workspaces", "endpoints", "deployments", "gateway", "monitoring", "api", "inference_server"]
+WITH_STATE = ["studio", "workspaces", "endpoints", "deployments", "gateway", "monitoring", "api"]
 
 
 def sources(*rooms):

@@ -135,7 +135,7 @@ def _outlier_detection() -> Message:
         "enforcing_consecutive_5xx": 0,
         "enforcing_consecutive_gateway_failure": 0,
         "enforcing_success_rate": 0,
-        "base_ejection_time": "1s",
+        "base_ejection_time": "2s",
         "max_ejection_time": "5s",
         "interval": "0.5s",
         "max_ejection_percent": 50,

@@ -23,7 +23,7 @@ NOBODY = "_nobody"
 
 _RETRY_POLICY: Message = {
     "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
-    "num_retries": 2,
+    "num_retries": 3,
     "retriable_headers": [{"name": NOT_RUN_HEADER, "string_match": {"exact": "1"}}],
     "retry_host_predicate": [
         {
@@ -31,7 +31,8 @@ _RETRY_POLICY: Message = {
             "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
         }
     ],
-    "host_selection_retry_max_attempts": 5,
+    # The one that refuses has nothing to do and so is the favourite of the least-loaded choice: ask until another comes up.
+    "host_selection_retry_max_attempts": 30,
     "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.1s"},
 }
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 from workspaces.models import Role, Workspace
 
@@ -15,6 +17,13 @@ from workspaces.models import Role, Workspace
 def folder_of_collected_static_files() -> None:
     """Tests serve static files from the sources; the middleware wants the folder to exist all the same."""
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_connection_for_the_whole_test() -> None:
+    """A request within a test must not end the transaction the test runs in, whoever closes the answer and when."""
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
 
 
 @dataclass(frozen=True)

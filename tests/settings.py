@@ -15,8 +15,6 @@ from studio.settings import *  # noqa: E402, F403
 
 # a file, as in production: an in-memory database locks whole tables instead of queueing writers
 DATABASES["default"]["TEST"] = {"NAME": f"{_home}/test.sqlite3"}  # noqa: F405
-# tests hold one connection from beginning to end, however long they take
-DATABASES["default"]["CONN_MAX_AGE"] = None  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

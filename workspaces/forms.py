@@ -56,7 +56,6 @@ class RegisterModelForm(forms.Form):
     upload = FilesField(
         label="Files or a zip",
         required=False,
-        allow_empty_file=True,
         widget=FilesInput(),
         help_text="Drop files here or choose them. Several files keep their names.",
     )

@@ -156,7 +156,7 @@ def test_reaching_the_memory_limit_is_recognised(installation: Installation) -> 
         pytest.skip("without control groups the process sees a MemoryError instead")
     assert (seen.oom_killed, seen.exit_code) == (True, 137)
     assert "OOMKilled" in event_names(installation, spec.name)
-    ended = [event.message for event in installation.driver.events(spec.name) if event.name == "Exited"]
+    ended = poll(lambda: [one.message for one in installation.driver.events(spec.name) if one.name == "Exited"], bool)
     assert ended[0] == "Killed: it reached its memory limit of 64 MiB."
 
 

@@ -87,5 +87,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("blobstore/<str:ws>/<str:container>/<path:path>", blobs.blob, name="blob"),
     # the description of all this, for people and programs
     path("api/schema", login_required(SpectacularJSONAPIView.as_view()), name="schema"),
-    path("api/docs", login_required(SpectacularSwaggerSplitView.as_view(url_name="api:schema")), name="docs"),
+    path(
+        "api/docs",
+        login_required(SpectacularSwaggerSplitView.as_view(url_name="api:schema", template_name="api/docs.html")),
+        name="docs",
+    ),
 ]

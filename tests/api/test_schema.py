@@ -38,6 +38,10 @@ def test_the_page_is_for_people_who_have_signed_in(client, cast):
     assert page.status_code == 200
     # the content policy of every page lets no script run that stands in it
     assert b"<script>" not in page.content
+    assert b"<style>" not in page.content
+    script = signed_in(cast.bob).get("/api/docs?script=")
+    assert script["Content-Type"].startswith("application/javascript")
+    assert b"/api/schema" in script.content
 
 
 def required_are_there(document, shape, body, path=""):

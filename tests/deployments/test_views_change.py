@@ -228,6 +228,14 @@ def test_an_update_that_changes_nothing_makes_no_revision(cast):
     assert deployment.revisions.count() == 1
 
 
+def test_an_update_may_leave_the_code_out_for_a_model_of_a_served_kind(cast):
+    deployment = blue(cast)
+    model = make_model_version(cast.workspace, version="2", files=make_files(model_joblib="x"))
+    updated(deployment, cast.dana, model_version=model.pk, code_version="")
+    newest = wanted_revision(deployment)
+    assert (newest.model_version, newest.code_version, newest.scoring_script) == (model, None, "")
+
+
 def test_an_update_with_new_code_uses_it(cast):
     deployment = blue(cast)
     updated(deployment, cast.dana, code_files=script("def init(): 1\ndef run(x): 2\n"))

@@ -1,8 +1,8 @@
 """Money, compared with a computation that goes minute by minute."""
 
 import random
-from collections import Counter
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -66,7 +66,7 @@ def a_month(seed):
 
 def minute_by_minute(intervals, busy):
     """The same by brute force; money by (day, deployment, kind)."""
-    found = Counter()
+    found: dict[tuple[date, str, Kind], Fraction] = defaultdict(Fraction)
     for one in intervals:
         successors = [o.started_at for o in intervals if o.deployment == one.deployment and o.revision > one.revision]
         at = max(one.started_at, MARCH)

@@ -44,7 +44,10 @@ def test_a_tally_spread_over_minutes_adds_up_to_itself(tally, start, length):
 @given(st.lists(st.tuples(st.dictionaries(NAMES, st.integers(0, 50)), st.booleans()), max_size=30))
 def test_however_often_a_process_restarts_increases_add_up_to_what_was_seen(rounds):
     """Each round counts something on top, and sometimes the process begins anew just after it was read."""
-    counters, before, expected, found = {}, {}, {}, {}
+    counters: dict[str, int] = {}
+    before: dict[str, int] = {}
+    expected: dict[str, int] = {}
+    found: dict[str, int] = {}
     is_same = True
     for more, restarts in rounds:
         counters = added(counters, more)
@@ -76,7 +79,7 @@ def test_a_clock_that_was_set_back_leaves_all_in_the_present_minute():
 def test_percentiles_are_within_five_percent_of_the_exact_ones(percent, seed):
     draw = random.Random(seed)
     values_us = sorted(min(max(draw.lognormvariate(10, 2.5), 500), 180_000_000) for _ in range(5_000))
-    bins = {}
+    bins: dict[int, int] = {}
     for value in values_us:
         size = 10 ** (len(str(int(value))) - 2)
         bound = int(value) // size * size

@@ -50,6 +50,13 @@ class BodyRefused(BadRequest):
     code = "InvalidInput"
 
 
+class BodyTooLarge(BodyRefused):
+    """The body is larger than what is taken."""
+
+    code = "RequestBodyTooLarge"
+    http_status = 413
+
+
 def door(view: View) -> View:
     """No session, no CSRF, errors as XML, and a request id."""
 
@@ -163,9 +170,7 @@ class _Body:
             raise BodyRefused("Say how long the body is (Content-Length).", code="MissingContentLengthHeader")
         self.left_bytes = int(length)
         if self.left_bytes > settings.STUDIO_MAX_UPLOAD_BYTES:
-            raise BodyRefused(
-                f"At most {settings.STUDIO_MAX_UPLOAD_BYTES} bytes are taken.", code="RequestBodyTooLarge"
-            )
+            raise BodyTooLarge(f"At most {settings.STUDIO_MAX_UPLOAD_BYTES} bytes are taken.")
         self.request = request
         self.wanted_md5 = request.headers.get("Content-MD5", "")
         self.md5 = hashlib.md5(usedforsecurity=False) if self.wanted_md5 else None
@@ -192,7 +197,7 @@ class _Body:
 def _block_list(request: HttpRequest) -> list[str]:
     body = _Body(request)
     if body.left_bytes > BLOCK_LIST_BYTES:
-        raise BodyRefused("The block list is too long.", code="RequestBodyTooLarge")
+        raise BodyTooLarge("The block list is too long.")
     content = b""
     while chunk := body.read(CHUNK_BYTES):
         content += chunk

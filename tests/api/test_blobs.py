@@ -211,4 +211,4 @@ def test_what_is_registered_can_be_read_under_its_own_path_and_never_written(cas
 
 def test_what_is_too_large_is_refused_before_it_is_read(signed, settings):
     settings.STUDIO_MAX_UPLOAD_BYTES = 3
-    assert code(signed.put(signed.at("a"), b"four", **PUT)) == (400, "RequestBodyTooLarge")
+    assert code(signed.put(signed.at("a"), b"four", **PUT)) == (413, "RequestBodyTooLarge")

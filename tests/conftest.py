@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.test import client
 
 from workspaces.models import Role, Workspace
 
@@ -22,8 +23,10 @@ def folder_of_collected_static_files() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def one_connection_for_the_whole_test() -> None:
     """A request within a test must not end the transaction the test runs in, whoever closes the answer and when."""
-    request_started.disconnect(close_old_connections)
-    request_finished.disconnect(close_old_connections)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    # the test client connects what it finds under this name again after each request
+    client.close_old_connections = lambda **_: None  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def test_a_refusal_before_user_code_keeps_its_status_and_is_tried_elsewhere(gate
     answer = gateway.call("churn", "/score?status=429&header=x-studio-not-run:1&header=retry-after:1")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert "x-studio-not-run" not in answer.headers
-    assert blue.counts()["requests"] == 3
+    assert blue.counts()["requests"] == 4
 
 
 def test_twice_the_concurrency_is_admitted_and_the_rest_is_429(gateway: World) -> None:

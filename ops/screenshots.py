@@ -6,6 +6,7 @@ Starts a studio of its own with the sample, sends some requests, and writes docs
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ from tests.stack import REPOSITORY, Studio
 
 FOLDER = REPOSITORY / "docs" / "screenshots"
 WIDTH, HEIGHT = 1280, 860
+# long enough for the charts to have a few minutes to draw
+MEASURED_SECONDS = 130
 REQUEST = {"data": [[12, 29.85, 358.20, 1, 0], [45, 89.10, 4011.50, 2, 1]]}
 WORKSPACE = "/workspaces/main/"
 ENDPOINT = f"{WORKSPACE}endpoints/churn/"
@@ -26,6 +29,8 @@ PAGES = {
     "endpoint": ENDPOINT,
     "traffic": f"{ENDPOINT}traffic/",
     "consume": f"{ENDPOINT}consume/",
+    "metrics": f"{ENDPOINT}metrics/",
+    "cost": f"{ENDPOINT}cost/",
     "settings": f"{ENDPOINT}settings/",
     "deployment": f"{ENDPOINT}deployments/blue/",
     "logs": f"{ENDPOINT}deployments/blue/logs/",
@@ -37,6 +42,9 @@ PAGES = {
     "environment": f"{WORKSPACE}environments/churn/",
     "activity": f"{WORKSPACE}activity/",
     "members": f"{WORKSPACE}members/",
+    "accounts": "/accounts/",
+    "password": "/password/",
+    "new-workspace": "/new-workspace/",
 }
 
 
@@ -44,8 +52,9 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with Studio.start(sample=True) as studio:
         key = studio.credentials["sample_key"]
-        with Load(f"{studio.gateway_url}/endpoints/churn/score", key, REQUEST, threads=2, most=2000):
-            pass
+        uri = f"{studio.gateway_url}/endpoints/churn/score"
+        with Load(uri, key, REQUEST, threads=2, pause_seconds=0.02):
+            time.sleep(MEASURED_SECONDS)
         with chromium() as browser:
             schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
             for scheme in schemes:

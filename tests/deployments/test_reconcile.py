@@ -98,7 +98,10 @@ def test_the_lease_of_a_dead_process_is_nobodys(world):
     assert deployment.state == Deployment.State.SUCCEEDED
 
 
-@pytest.mark.parametrize("name", ["check_quota_again", "build_environment", "fetch_model", "start_instances", "route"])
+@pytest.mark.parametrize(
+    "name",
+    ["check_quota_again", "build_environment", "fetch_model", "start_instances", "wait_for_readiness", "route"],
+)
 def test_a_worker_killed_in_any_step_loses_nothing(world, monkeypatch, name):
     deployment = world.deploy()
 

@@ -133,7 +133,7 @@ def _missing_module(lines: list[str], matter: list[str]) -> Failure | None:
         return None
     return Failure(
         NOT_READY,
-        f"{place + ' imports' if place else 'The script imports'} '{module}', which the environment does not have.",
+        f"{place + ' imports' if place else 'The instance needs'} '{module}', which the environment does not have.",
         f"UserScriptImportError: a package that provides '{module}' is missing from the environment.",
         f"Register a new version of the environment with the package for '{module}', and update the deployment to it.",
         matter,
